@@ -1,0 +1,1048 @@
+/// <reference lib="esnext.disposable" preserve="true" />
+/**
+ * Every public type of Holdfast, in one file.
+ *
+ * Plain JSON goes in and comes out. States and errors are discriminated unions with a stable `kind` or `code`; nobody ever
+ * needs to match a message.
+ *
+ * @module
+ */
+
+import type { HoldfastError } from "./errors.js";
+
+/* ------------------------------------------------------------------ values */
+
+/**
+ * The name of a record inside its collection: 1 to 128 characters. Yours when you pass one to `create`, else a UUIDv7.
+ *
+ * @example
+ * const id: Id = "order-1";
+ */
+export type Id = string;
+
+/**
+ * A value that JSON can say.
+ *
+ * @example
+ * const value: JsonValue = { lines: [{ name: "Taco", cents: 875 }] };
+ */
+export type JsonValue = string | number | boolean | null | JsonObject | readonly JsonValue[];
+
+/**
+ * A JSON object; what a document is when the application gives no type for it.
+ *
+ * @example
+ * const document: JsonObject = { table: 7, status: "open" };
+ */
+export type JsonObject = { readonly [member: string]: JsonValue };
+
+/**
+ * An RFC 7396 merge patch of `T`: named members are set, `null` removes one, arrays are replaced whole.
+ * Only optional members can be removed. To store an explicit `null`, use `replace`.
+ *
+ * @example
+ * const patch: MergePatch<{ status: string; note?: string }> = { status: "paid", note: null };
+ */
+export type MergePatch<T> = {
+  readonly [K in keyof T]?:
+    | MergePatchValue<Exclude<T[K], null | undefined>>
+    | (Record<never, never> extends Pick<T, K> ? null : never);
+};
+
+/** What one member of a merge patch may be: an object is patched in turn, everything else is replaced. */
+export type MergePatchValue<V> = V extends readonly unknown[] ? V : V extends object ? MergePatch<V> : V;
+
+/**
+ * A validator as the Standard Schema specification describes it (zod, valibot, arktype and others).
+ *
+ * @example
+ * const schema: StandardSchema<Order> = z.object({ table: z.number() });
+ *
+ * @see https://standardschema.dev
+ */
+export interface StandardSchema<Output> {
+  readonly "~standard": {
+    readonly version: 1;
+    readonly vendor: string;
+    readonly validate: (value: unknown) => StandardResult<Output> | Promise<StandardResult<Output>>;
+    readonly types?: { readonly input: unknown; readonly output: Output } | undefined;
+  };
+}
+
+/** What a {@link StandardSchema} answers: the value, or the issues that speak against it. */
+export type StandardResult<Output> =
+  | { readonly value: Output; readonly issues?: undefined }
+  | { readonly issues: readonly StandardIssue[] };
+
+/** One issue of a {@link StandardResult}. */
+export interface StandardIssue {
+  readonly message: string;
+  readonly path?: readonly (PropertyKey | { readonly key: PropertyKey })[] | undefined;
+}
+
+/* ---------------------------------------------------------------- observing */
+
+/**
+ * Ends a subscription. Calling it again does nothing.
+ *
+ * @example
+ * const stop: Unsubscribe = sync.on("progress", (p) => console.log(p.done));
+ * stop();
+ */
+export type Unsubscribe = () => void;
+
+/**
+ * A value that changes. `getSnapshot` returns the same object until something has changed, and both functions work
+ * without `this`, so the pair fits `useSyncExternalStore`, Vue's `shallowRef`, Svelte stores and signals.
+ *
+ * A listener that throws is reported once (`reportError`) and disturbs nobody else.
+ *
+ * @example
+ * const status = useSyncExternalStore(sync.status.subscribe, sync.status.getSnapshot);
+ */
+export interface Observable<T> {
+  /** Calls `listener` after each change, with the new snapshot; not at once. */
+  readonly subscribe: (listener: (snapshot: T) => void) => Unsubscribe;
+  /** The present value; the same object until it changes. */
+  readonly getSnapshot: () => T;
+}
+
+/**
+ * Something that can be stopped: the promise rejects with the code `"aborted"`. What was already stored stays stored.
+ *
+ * @example
+ * await sync.drain({ signal: AbortSignal.timeout(10_000) });
+ */
+export interface Abortable {
+  readonly signal?: AbortSignal | undefined;
+}
+
+/* ------------------------------------------------------------------ opening */
+
+/** Documents by collection name: `{ orders: Order; customers: Customer }`. */
+export type Documents<D> = { readonly [K in keyof D]: unknown };
+
+/** The document type of a collection; a plain JSON object where nothing is known about it. */
+export type DocumentOf<T> = unknown extends T ? JsonObject : T;
+
+/** The names of the members of `T`; any name where nothing is known about it. */
+export type FieldOf<T> = unknown extends T ? string : keyof T & string;
+
+/**
+ * How urgent an operation is. High ones leave first and lend their urgency to what they wait for. Within one record
+ * nothing overtakes.
+ *
+ * @example
+ * await orders.patch(id, { status: "paid" }, { priority: "high" });
+ */
+export type Priority = "high" | "normal" | "low";
+
+/**
+ * What happens when the server's record changed since the edit was made:
+ *
+ * - `"server-wins"`: the server's record stands; the edit is kept in the conflict record.
+ * - `"merge"`: fields that only one side changed are combined; a person decides where both changed the same field.
+ * - `"manual"`: a person decides.
+ *
+ * @example
+ * const policy: ConflictPolicy = "merge";
+ */
+export type ConflictPolicy = "server-wins" | "merge" | "manual";
+
+/**
+ * What is said about one collection at `open`. All of it is optional.
+ *
+ * @example
+ * const orders: CollectionOptions<Order> = { conflicts: "merge", references: { customerId: "customers" }, priority: "high" };
+ */
+export interface CollectionOptions<T = unknown> {
+  /** What to do when both sides changed a record. Default `"server-wins"`. */
+  readonly conflicts?: ConflictPolicy;
+  /**
+   * Fields that hold the id of a record in another collection. An operation that names a record waits until that record's
+   * create has reached the server, and server-assigned ids are translated both ways.
+   */
+  readonly references?: { readonly [F in FieldOf<NoInfer<T>>]?: string };
+  /** Whether edits of one record that have not left yet are folded into one operation. Default `true`. */
+  readonly coalesce?: boolean;
+  /** The urgency of writes that do not say their own. Default `"normal"`. */
+  readonly priority?: Priority;
+  /** The member of the document that carries the record's id, for backends whose documents contain it. Default: none. */
+  readonly idField?: FieldOf<NoInfer<T>>;
+  /** A Standard Schema validator. It runs before a write is stored, and the document type is inferred from it. */
+  readonly schema?: StandardSchema<T>;
+}
+
+/**
+ * Why a token is asked for: for a new session, or because the server has refused the last one.
+ *
+ * @example
+ * const getToken = ({ reason }: TokenRequest) => (reason === "refused" ? session.renew() : session.token());
+ */
+export interface TokenRequest {
+  readonly reason: "initial" | "refused";
+  /** Aborted when the answer is no longer wanted (the request timed out, or the manager was closed). */
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Where a `SyncManager` gets everything it knows from.
+ *
+ * @example
+ * const options: OpenOptions<{ orders: Order }> = {
+ *   name: "till-7",
+ *   remote: standard({ baseUrl: "/api" }),
+ *   collections: { orders: { conflicts: "merge" } },
+ * };
+ */
+export interface OpenOptions<D extends Documents<D>> {
+  /** Names the database, together with `user` and `tenant`: 1 to 64 characters. One database per identity. */
+  readonly name: string;
+  /** Who is signed in. Another user gets another database. */
+  readonly user?: string;
+  /** For whom the user works. Another tenant gets another database. */
+  readonly tenant?: string;
+  /** Where operations go and changes come from: {@link StandardOptions | standard} or {@link RemoteFunctions | defineRemote}. */
+  readonly remote: Remote;
+  /** Gives the bearer token for a request; `undefined` sends none. Never stored, never logged. */
+  readonly getToken?: (request: TokenRequest) => string | undefined | Promise<string | undefined>;
+  /** The collections of the application; a name outside of them is refused with `"unknown-collection"`. */
+  readonly collections: { readonly [K in keyof D]: CollectionOptions<D[K]> };
+  /** `"strict"` (default): a write resolves when it would survive a power cut. `"relaxed"`: when the browser has taken it. */
+  readonly durability?: "strict" | "relaxed";
+  /** Work in memory where IndexedDB is missing, visible in `status.storage`. Default `false`: `open` rejects with `"no-durable-storage"`. */
+  readonly allowMemory?: boolean;
+  /** Gives up opening. */
+  readonly signal?: AbortSignal;
+}
+
+/**
+ * The door to everything: opens the database of one identity.
+ *
+ * @example
+ * const sync = await SyncManager.open<{ orders: Order }>({
+ *   name: "till-7",
+ *   remote: standard({ baseUrl: "/api" }),
+ *   collections: { orders: {} },
+ * });
+ */
+export interface SyncManagerConstructor {
+  /**
+   * Opens (and creates, if missing) the database and starts to sync in the background.
+   *
+   * Rejects with `"invalid-options"`, `"wasm-load"`, `"no-durable-storage"`, `"database-too-new"`, `"blocked"` or `"aborted"`.
+   */
+  open<D extends Documents<D>>(options: OpenOptions<D>): Promise<SyncManager<D>>;
+}
+
+/**
+ * An open database and the synchronisation of it with one backend.
+ *
+ * @example
+ * const orders = sync.collection("orders");
+ * const sale = await orders.create({ table: 7, status: "open" });   // stored durably
+ * const verdict = await sale.synced;                                // what the server said, whenever that is
+ */
+export interface SyncManager<D extends Documents<D>> {
+  /** The database's name, as given to `open`. */
+  readonly name: string;
+  /** What is going on, for a badge or a status line. */
+  readonly status: Observable<Status>;
+  /** What has not been settled with the server yet. */
+  readonly outbox: Outbox;
+  /** Where both sides changed a record. */
+  readonly conflicts: Conflicts;
+  /** One of the collections given to `open`; any other name throws `"unknown-collection"`. */
+  collection<K extends keyof D & string>(name: K): Collection<DocumentOf<D[K]>>;
+  /** Runs one cycle now: what can leave is pushed, then changes are pulled. Joins the cycle that is already under way. */
+  sync(options?: SyncOptions): Promise<CycleReport>;
+  /** Runs cycles until nothing more can leave. Resolves at once where nothing waits; waits out a lost connection. */
+  drain(options?: Abortable): Promise<DrainReport>;
+  /** The server's verdict on a write, in any tab and after any restart; `"unknown"` for an id that is not, or no longer, known. */
+  outcome(opId: string, options?: Abortable): Promise<Outcome>;
+  /** Listens to one kind of event. */
+  on<K extends keyof Events>(event: K, listener: (payload: Events[K]) => void): Unsubscribe;
+  /** Sends nothing until `resume`. Writes are still accepted and stored. */
+  pause(): void;
+  /** Ends `pause`. */
+  resume(): void;
+  /** Says that the user has signed in again, after the state `"auth-required"`. */
+  authenticated(): void;
+  /** Says that the server may have something new (a push message arrived, the app came to the front). */
+  poke(): void;
+  /** Accounts for every write that was ever accepted here. */
+  audit(): Promise<Audit>;
+  /** Stops syncing and closes the database. Pending calls reject with `"closed"`; what is stored stays stored. */
+  close(): Promise<void>;
+  /** The same as `close`, for `await using`. */
+  [Symbol.asyncDispose](): Promise<void>;
+}
+
+/* ------------------------------------------------------------------ records */
+
+/**
+ * A write that is stored. `opId` is the operation that carries it, which is an earlier one where edits were folded.
+ *
+ * @example
+ * const receipt = await orders.create({ table: 7 });
+ * if ((await receipt.synced).kind === "applied") printBill(receipt.id);
+ */
+export interface Receipt {
+  readonly id: Id;
+  readonly opId: string;
+  /** The server's verdict, asked for when first read; a rejection that nobody looks at is not reported. */
+  readonly synced: Promise<Outcome>;
+}
+
+/**
+ * What became of a write:
+ *
+ * - `applied`: the server has it.
+ * - `conflict`: a person has to decide; the conflict has this id.
+ * - `rejected`: the server refused it for good; it is parked in the outbox.
+ * - `yielded`: the server's record won, by policy or by choice; the write is kept in the conflict.
+ * - `annihilated`: the record was created and removed before anything left the device.
+ * - `discarded`: a person gave it up.
+ * - `handed-over`: another device took it over.
+ * - `unknown`: no such operation is known, or no longer.
+ *
+ * @example
+ * const outcome = await sync.outcome(receipt.opId);
+ * if (outcome.kind === "rejected") showMessage(outcome.message);
+ */
+export type Outcome =
+  | { readonly kind: "applied"; readonly version?: string; readonly serverId?: string }
+  | { readonly kind: "conflict"; readonly conflictId: string }
+  | { readonly kind: "rejected"; readonly code: string; readonly message: string }
+  | { readonly kind: "yielded"; readonly conflictId: string }
+  | { readonly kind: "annihilated" }
+  | { readonly kind: "discarded" }
+  | { readonly kind: "handed-over" }
+  | { readonly kind: "unknown" };
+
+/**
+ * A record as the application sees it: what the server last said, plus what is still on its way.
+ *
+ * @example
+ * const order = await orders.get("order-1");
+ * console.log(order?.document.status, order?.meta.state);
+ */
+export type Entity<T> = Readonly<{ id: Id; document: T; meta: EntityMeta }>;
+
+/**
+ * Where a record stands. `modifiedAt` is the time of its last change in ms since 1970.
+ *
+ * @example
+ * const badge = { synced: "✓", pending: "…", syncing: "↑", conflict: "!", rejected: "✗" }[order.meta.state];
+ */
+export interface EntityMeta {
+  readonly state: "synced" | "pending" | "syncing" | "conflict" | "rejected";
+  /** The server's version of the record, where the backend has one. */
+  readonly version?: string;
+  /** The id the server gave it, where that is another one. `get` accepts both. */
+  readonly serverId?: string;
+  readonly modifiedAt: number;
+}
+
+/**
+ * Options of a write.
+ *
+ * @example
+ * await orders.remove("order-1", { priority: "high" });
+ */
+export interface WriteOptions extends Abortable {
+  readonly priority?: Priority;
+}
+
+/**
+ * Options of `create`.
+ *
+ * @example
+ * await orders.create(sale, { id: "order-1" });
+ */
+export interface CreateOptions extends WriteOptions {
+  /** Your own id for the record. With one of your own, repeating a create after a crash is safe: it says `"exists"`. */
+  readonly id?: Id;
+}
+
+/**
+ * Which part of a collection to list.
+ *
+ * @example
+ * const first = await orders.list({ limit: 50 });
+ * const second = await orders.list({ limit: 50, after: first.next });
+ */
+export interface Query extends Abortable {
+  /** At most so many, 1 to 1,000. Default: all. */
+  readonly limit?: number;
+  /** Go on behind this id: the `next` of the page before. */
+  readonly after?: Id | undefined;
+}
+
+/**
+ * A page of a collection, in order of id.
+ *
+ * @example
+ * for (const order of (await orders.list()).items) console.log(order.id, order.meta.state);
+ */
+export interface Page<T> {
+  readonly items: readonly Entity<T>[];
+  /** Whether a full pull has brought everything the server has; `false` while the first one is under way. */
+  readonly complete: boolean;
+  /** Pass this as `after` for the next page; absent on the last one. */
+  readonly next?: Id;
+}
+
+/**
+ * A live list: loading, ready with the items, or failed.
+ *
+ * @example
+ * const list = orders.live();
+ * list.subscribe((now) => { if (now.state === "ready") draw(now.items); });
+ */
+export type LiveList<T> =
+  | { readonly state: "loading" }
+  | { readonly state: "ready"; readonly items: readonly Entity<T>[]; readonly complete: boolean }
+  | { readonly state: "error"; readonly error: HoldfastError };
+
+/**
+ * The records of one kind. A write resolves when it is *stored durably* on this device, with or without a connection; the
+ * server's verdict comes with `receipt.synced`.
+ *
+ * Every method rejects with a `HoldfastError`: `"invalid-value"` or `"too-large"` for what is not plain JSON of reasonable
+ * size, `"not-found"` or `"gone"`, `"storage-full"`, `"closed"` and so on.
+ *
+ * @example
+ * const orders = sync.collection("orders");
+ * const { id } = await orders.create({ table: 7, status: "open" });
+ * await orders.patch(id, { status: "paid" });
+ */
+export interface Collection<T> {
+  /** Its name, as given to `open`. */
+  readonly name: string;
+  /** Stores a new record. An id that is taken: `"exists"`. */
+  create(document: T, options?: CreateOptions): Promise<Receipt>;
+  /** Changes members of a record, by RFC 7396. */
+  patch(id: Id, patch: MergePatch<T>, options?: WriteOptions): Promise<Receipt>;
+  /** Stores a whole new content, for what a merge patch cannot say. */
+  replace(id: Id, document: T, options?: WriteOptions): Promise<Receipt>;
+  /** Removes a record. Refused with `"referenced"` while an unsent record names a create that has not left either. */
+  remove(id: Id, options?: WriteOptions): Promise<Receipt>;
+  /** Reads a record by its own id or the server's; `undefined` if there is none, or it was removed. */
+  get(id: Id, options?: Abortable): Promise<Entity<T> | undefined>;
+  /** Reads the records in order of id. */
+  list(query?: Query): Promise<Page<T>>;
+  /** The same, kept up to date in every tab. It reads while somebody is subscribed. */
+  live(query?: Query): Observable<LiveList<T>>;
+}
+
+/* ------------------------------------------------------------------ syncing */
+
+/**
+ * What is going on. `since` is ms since 1970.
+ *
+ * @example
+ * const { kind, outbox } = sync.status.getSnapshot();
+ * badge.textContent = kind === "synced" ? "all sent" : `${outbox.pending} waiting`;
+ */
+export interface Status {
+  readonly kind:
+    | "synced"
+    | "pending"
+    | "syncing"
+    | "offline"
+    | "paused"
+    | "auth-required"
+    | "blocked-by-server"
+    | "storage-full"
+    | "storage-lost"
+    | "superseded"
+    | "stalled"
+    | "crashed";
+  /** More about `kind`: `"forbidden"`, `"misconfigured"`, `"foreign-response"`, `"rate-limited"` or another stable word. */
+  readonly reason?: "forbidden" | "misconfigured" | "foreign-response" | "rate-limited" | (string & Record<never, never>);
+  readonly since: number;
+  readonly connection: { readonly kind: "connected" | "limited" | "disconnected"; readonly reason: string };
+  /** Whether this tab is the one that sends. */
+  readonly leader: boolean;
+  /** Operations by state; what is blocked by a parked one counts as parked. `oldest` is ms since 1970. */
+  readonly outbox: {
+    readonly pending: number;
+    readonly inFlight: number;
+    readonly parked: number;
+    readonly bytes: number;
+    readonly oldest?: number;
+  };
+  /** How many conflicts are open. */
+  readonly conflicts: number;
+  /** When something was last pushed and pulled with success, ms since 1970. */
+  readonly lastPush?: number;
+  readonly lastPull?: number;
+  /** How safe the data is; `usage` and `quota` in bytes, where the browser tells. */
+  readonly storage: {
+    readonly durability: "strict" | "relaxed" | "memory";
+    readonly persisted?: boolean;
+    readonly usage?: number;
+    readonly quota?: number;
+  };
+}
+
+/**
+ * How far a cycle has come: operations settled in the phase `push`, changes stored in the phase `pull`.
+ *
+ * @example
+ * await sync.sync({ onProgress: (p) => bar(p.done, p.total) });
+ */
+export interface Progress {
+  readonly phase: "push" | "pull";
+  readonly scope?: string;
+  readonly done: number;
+  readonly total?: number;
+  readonly conflicts: number;
+  readonly parked: number;
+  readonly bytes: number;
+}
+
+/**
+ * Options of `sync`.
+ *
+ * @example
+ * await sync.sync({ onProgress: (p) => console.log(p.phase, p.done) });
+ */
+export interface SyncOptions extends Abortable {
+  readonly onProgress?: ((progress: Progress) => void) | undefined;
+}
+
+/**
+ * What one cycle did. `ended` says why it stopped: everything done, or what stood in the way.
+ *
+ * @example
+ * const report = await sync.sync();
+ * if (report.ended !== "done") console.log(report.ended);
+ */
+export interface CycleReport {
+  readonly ended:
+    | "done"
+    | "unreachable"
+    | "foreign-response"
+    | "auth-required"
+    | "forbidden"
+    | "misconfigured"
+    | "rate-limited"
+    | "too-large"
+    | "protocol-error"
+    | "paused"
+    | "not-leader"
+    | "storage";
+  /** ms since 1970. */
+  readonly startedAt: number;
+  readonly endedAt: number;
+  /** Operations that left, and what became of them. */
+  readonly pushed: number;
+  readonly applied: number;
+  readonly conflicts: number;
+  readonly parked: number;
+  /** Changes that were stored. */
+  readonly pulled: number;
+}
+
+/**
+ * What `drain` left behind.
+ *
+ * @example
+ * const { pending, parked } = await sync.drain();
+ * if (pending + parked === 0) console.log("the server has everything");
+ */
+export interface DrainReport {
+  readonly applied: number;
+  readonly pending: number;
+  readonly parked: number;
+}
+
+/**
+ * The books: every write that was accepted, and where it is now. `balanced` says that nothing is missing:
+ * `accepted + derived + imported` equals the sum of all others.
+ *
+ * @example
+ * const audit = await sync.audit();
+ * console.assert(audit.balanced);
+ */
+export interface Audit {
+  readonly accepted: number;
+  readonly derived: number;
+  readonly imported: number;
+  readonly applied: number;
+  readonly folded: number;
+  readonly annihilated: number;
+  readonly yielded: number;
+  readonly superseded: number;
+  readonly discarded: number;
+  readonly handedOver: number;
+  readonly pending: number;
+  readonly blocked: number;
+  readonly parked: number;
+  readonly balanced: boolean;
+}
+
+/**
+ * What can be listened to with `sync.on`. Notices come after the commit they are about, in its order, in every tab.
+ *
+ * @example
+ * sync.on("parked", (entry) => notify(`${entry.collection} ${entry.entityId} needs you`));
+ */
+export interface Events {
+  /** How far the running cycle is. */
+  readonly progress: Progress;
+  /** Which records look different now. */
+  readonly change: readonly RecordChange[];
+  /** A conflict was found. */
+  readonly conflict: Conflict;
+  /** An operation needs a person. */
+  readonly parked: ParkedEntry;
+  /** A cycle ended. */
+  readonly cycle: CycleReport;
+  /** The server wants the user to sign in; nothing leaves until `authenticated()`. */
+  readonly "auth-required": AuthRequired;
+  /** Something happened to the storage. */
+  readonly storage: StorageNotice;
+  /** The library can not go on; every later call rejects with this error's code. */
+  readonly fatal: HoldfastError;
+}
+
+/**
+ * Records of one collection that look different now.
+ *
+ * @example
+ * sync.on("change", (changes) => changes.forEach((c) => console.log(c.collection, c.ids)));
+ */
+export interface RecordChange {
+  readonly collection: string;
+  readonly ids: readonly Id[];
+}
+
+/**
+ * Why the user has to sign in again.
+ *
+ * @example
+ * sync.on("auth-required", async () => { await signIn(); sync.authenticated(); });
+ */
+export interface AuthRequired {
+  /** `"refused"`: the server answered 401 to a fresh token. `"no-token"`: `getToken` threw or gave none. */
+  readonly reason: "refused" | "no-token" | (string & Record<never, never>);
+}
+
+/**
+ * What happened to the storage: it is full, it was deleted under us, a newer version of the app took the database over, or it
+ * is well again.
+ *
+ * @example
+ * sync.on("storage", (notice) => { if (notice.kind === "superseded") location.reload(); });
+ */
+export interface StorageNotice {
+  readonly kind: "full" | "lost" | "superseded" | "restored" | "quarantined";
+  /** How many rows or changes could not be read and were put aside, with `quarantined`. */
+  readonly count?: number;
+}
+
+/* ------------------------------------------------------- outbox, conflicts */
+
+/**
+ * What every entry of the outbox says. `at` is when it was written, ms since 1970; `sends` counts departures and `refusals`
+ * the server's own refusals of it.
+ *
+ * @example
+ * const entries: OutboxEntry[] = await sync.outbox.list();
+ * entries.sort((a, b) => a.at - b.at);
+ */
+export interface OutboxEntryBase {
+  readonly opId: string;
+  readonly collection: string;
+  readonly entityId: Id;
+  readonly kind: "create" | "change" | "replace" | "delete" | "resolve";
+  readonly priority: Priority;
+  readonly at: number;
+  readonly sends: number;
+  readonly refusals: number;
+}
+
+/**
+ * An operation that needs a person, and why. `snapshot` is the whole document as the user last saw it.
+ *
+ * @example
+ * for (const entry of await sync.outbox.list({ state: "parked" })) {
+ *   if (entry.why === "rejected") console.log(entry.code, entry.message, entry.snapshot);
+ * }
+ */
+export type ParkedEntry = OutboxEntryBase & { readonly state: "parked" } & (
+    | { readonly why: "conflicted"; readonly conflictId: string }
+    | { readonly why: "rejected"; readonly code: string; readonly message: string; readonly snapshot: JsonObject | null }
+    | { readonly why: "handed-over" }
+  );
+
+/**
+ * An operation in the outbox: waiting, on its way, applied and not seen in a pull yet, behind a parked one, or parked.
+ *
+ * @example
+ * const waiting = (await sync.outbox.list()).filter((entry) => entry.state === "queued");
+ */
+export type OutboxEntry =
+  | (OutboxEntryBase & { readonly state: "queued"; readonly notBefore?: number })
+  | (OutboxEntryBase & { readonly state: "in-flight" })
+  | (OutboxEntryBase & { readonly state: "acked" })
+  | (OutboxEntryBase & { readonly state: "blocked"; readonly by: string })
+  | ParkedEntry;
+
+/**
+ * Which operations to list.
+ *
+ * @example
+ * await sync.outbox.list({ state: "parked", limit: 20 });
+ */
+export interface OutboxQuery<S extends OutboxEntry["state"] = OutboxEntry["state"]> extends Abortable {
+  readonly state?: S;
+  /** At most so many, 1 to 1,000. Default 1,000. */
+  readonly limit?: number;
+}
+
+/**
+ * What is not settled with the server. Nothing leaves it without a trace, and nothing in it is ever dropped.
+ *
+ * @example
+ * const [entry] = await sync.outbox.list({ state: "parked" });
+ * if (entry) await sync.outbox.edit(entry.opId, { status: "open" });
+ */
+export interface Outbox {
+  /** The operations, oldest first. */
+  list<S extends OutboxEntry["state"] = OutboxEntry["state"]>(
+    query?: OutboxQuery<S>,
+  ): Promise<Extract<OutboxEntry, { state: S }>[]>;
+  /** Sends a parked operation again, as a new one, with what was blocked behind it. */
+  retry(opId: string, options?: Abortable): Promise<Receipt>;
+  /** The same with a correction: an RFC 7396 patch of what was refused. */
+  edit(opId: string, patch: JsonObject, options?: Abortable): Promise<Receipt>;
+  /** Gives a parked or blocked operation up, and returns what was given up. */
+  discard(opId: string, options?: DiscardOptions): Promise<OutboxEntry[]>;
+}
+
+/**
+ * Options of `discard`.
+ *
+ * @example
+ * await sync.outbox.discard(entry.opId, { dependents: "discard" });
+ */
+export interface DiscardOptions extends Abortable {
+  /**
+   * Discarding a create takes everything with it that depends on the record. `"refuse"` (default) rejects with `"referenced"`
+   * where that is anything on another record; `"discard"` gives all of it up.
+   */
+  readonly dependents?: "refuse" | "discard";
+}
+
+/**
+ * Both sides changed a record. A deleted side is `null`; `base` is what the edit was made on, `fields` names what both changed.
+ *
+ * @example
+ * sync.on("conflict", (c) => console.log(c.kind, c.fields, c.mine, c.theirs));
+ */
+export interface Conflict<T = unknown> {
+  readonly id: string;
+  readonly collection: string;
+  readonly entityId: Id;
+  readonly kind: "update-update" | "update-delete" | "delete-update" | "create-create";
+  readonly base: T | null;
+  readonly mine: T | null;
+  readonly theirs: T | null;
+  readonly fields: readonly string[];
+  readonly at: number;
+  readonly resolved?: {
+    readonly by: "policy" | "callback" | "person";
+    readonly choice: string;
+    readonly at: number;
+  };
+}
+
+/**
+ * How to settle a conflict: one side, a document of your own (`null` deletes), or a side per field.
+ *
+ * @example
+ * await sync.conflicts.resolve(conflict.id, { fields: { status: "mine", note: "theirs" } });
+ */
+export type Resolution<T = unknown> =
+  | { readonly keep: "mine" | "theirs" }
+  | { readonly merged: T | null }
+  | { readonly fields: Readonly<Record<string, "mine" | "theirs">> };
+
+/**
+ * What became of a resolution. `moved`: the server's record has changed meanwhile; look at the conflict again.
+ *
+ * @example
+ * const result = await sync.conflicts.resolve(conflict.id, { keep: "mine" });
+ * if (result.kind === "moved") show(result.conflict);
+ */
+export type Resolved = { readonly kind: "resolved" } | { readonly kind: "moved"; readonly conflict: Conflict };
+
+/**
+ * Which conflicts to list.
+ *
+ * @example
+ * await sync.conflicts.list({ resolved: true });
+ */
+export interface ConflictQuery extends Abortable {
+  /** Whether to list the resolved ones as well. Default `false`: open ones only. */
+  readonly resolved?: boolean;
+}
+
+/**
+ * Where both sides changed a record.
+ *
+ * @example
+ * for (const conflict of await sync.conflicts.list()) await sync.conflicts.resolve(conflict.id, { keep: "theirs" });
+ */
+export interface Conflicts {
+  /** The conflicts, oldest first. */
+  list(query?: ConflictQuery): Promise<Conflict[]>;
+  /** Settles one. One that is settled already: `"already-resolved"`. */
+  resolve(id: string, resolution: Resolution, options?: Abortable): Promise<Resolved>;
+}
+
+/* ------------------------------------------------------------------ remotes */
+
+/**
+ * A backend, as made by `standard` or `defineRemote`.
+ *
+ * @example
+ * const remote: Remote = standard({ baseUrl: "/api" });
+ */
+export type Remote =
+  | ({ readonly kind: "standard" } & StandardOptions)
+  | ({ readonly kind: "custom" } & RemoteFunctions);
+
+/**
+ * A backend that speaks Holdfast's own protocol (`docs/protocol.md`).
+ *
+ * @example
+ * standard({ baseUrl: "https://api.example.org/sync", headers: { "X-Shop": "7" } });
+ */
+export interface StandardOptions {
+  /** Where `push` and `pull` are: absolute, or relative to the page. */
+  readonly baseUrl: string;
+  /** Sent with every request. The token comes from `getToken`, not from here. */
+  readonly headers?: Readonly<Record<string, string>>;
+  /** How long one request may take, in ms. Default 30,000. */
+  readonly timeout?: number;
+}
+
+/**
+ * What an application writes when its backend speaks a protocol of its own.
+ *
+ * @example
+ * const remote = defineRemote({
+ *   async push(batch, { token, signal }) { return { outcomes: await post("/save", batch, token, signal) }; },
+ *   async pull({ cursor, limit }, { token, signal }) { return await fetchChanges(cursor, limit, token, signal); },
+ * });
+ */
+export interface RemoteFunctions {
+  /** What the backend can do. */
+  readonly capabilities?: RemoteCapabilities;
+  /**
+   * Brings operations to the server and says what became of each. Use `opId` to apply each at most once.
+   * A throw means that the server could not be reached; throw a {@link RemoteFailure} to say more.
+   */
+  push(batch: PushBatch, context: RemoteContext): Promise<PushAnswer>;
+  /** Fetches what changed behind `cursor`. */
+  pull(request: PullRequest, context: RemoteContext): Promise<PullAnswer>;
+}
+
+/**
+ * What a custom backend can do. All `false` by default.
+ *
+ * @example
+ * const capabilities: RemoteCapabilities = { wholeRecord: true };
+ */
+export interface RemoteCapabilities {
+  /** Whether the members of a group are applied all or none. */
+  readonly groups?: boolean;
+  /** Whether an edit is sent as the whole document instead of a patch. */
+  readonly wholeRecord?: boolean;
+}
+
+/**
+ * What comes with every call: the token of this moment, and a signal that ends it.
+ *
+ * @example
+ * await fetch(url, { signal: context.signal, headers: { Authorization: `Bearer ${context.token}` } });
+ */
+export interface RemoteContext {
+  readonly token?: string;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Operations to bring to the server, in order.
+ *
+ * @example
+ * for (const operation of batch.operations) save(operation.opId, operation);
+ */
+export interface PushBatch {
+  readonly deviceId: string;
+  readonly operations: readonly RemoteOperation[];
+}
+
+/** What every {@link RemoteOperation} says. `modifiedAt` is ms since 1970; `assumedVersion` is what the edit was made on. */
+export interface RemoteOperationBase {
+  readonly opId: string;
+  readonly collection: string;
+  readonly id: Id;
+  readonly assumedVersion: string | number | null;
+  readonly modifiedAt: number;
+  /** How often it has left before this time. More than 0: the server may have it already. */
+  readonly sends: number;
+  /** Members of one group come together, in one batch. */
+  readonly group?: { readonly id: string; readonly size: number };
+}
+
+/**
+ * One operation: a new record, a merge patch, a whole new content, or a removal.
+ *
+ * @example
+ * const body = operation.kind === "change" ? operation.patch : operation.kind === "delete" ? null : operation.document;
+ */
+export type RemoteOperation =
+  | (RemoteOperationBase & { readonly kind: "create" | "replace"; readonly document: JsonObject })
+  | (RemoteOperationBase & { readonly kind: "change"; readonly patch: JsonObject })
+  | (RemoteOperationBase & { readonly kind: "delete" });
+
+/**
+ * What the server said. An operation that is left out is sent again.
+ *
+ * @example
+ * const answer: PushAnswer = { outcomes: [{ opId, kind: "applied", version: 3 }] };
+ */
+export interface PushAnswer {
+  readonly outcomes: readonly RemoteOutcome[];
+}
+
+/**
+ * The server's verdict on one operation. `after` is in seconds. `final: false` lets a rejection be asked again.
+ *
+ * @example
+ * const refused: RemoteOutcome = { opId, kind: "rejected", code: "validation", message: "no such table" };
+ */
+export type RemoteOutcome =
+  | {
+      readonly opId: string;
+      readonly kind: "applied";
+      readonly version?: string | number;
+      /** The record as the server has it now, where that is not what was sent. */
+      readonly document?: JsonObject;
+      readonly serverId?: string;
+    }
+  | {
+      readonly opId: string;
+      readonly kind: "conflict";
+      readonly version?: string | number;
+      /** The server's record; `null` where it was deleted. */
+      readonly document: JsonObject | null;
+      /** The id of another record of the server that is the same thing. */
+      readonly other?: string;
+    }
+  | {
+      readonly opId: string;
+      readonly kind: "rejected";
+      readonly code: string;
+      readonly message: string;
+      readonly final?: boolean;
+    }
+  | { readonly opId: string; readonly kind: "retry"; readonly after?: number };
+
+/**
+ * What to fetch: changes behind `cursor` (`null`: from the beginning), at most `limit`.
+ *
+ * @example
+ * const url = `/changes?since=${request.cursor ?? 0}&limit=${request.limit}`;
+ */
+export interface PullRequest {
+  readonly scope: string;
+  readonly cursor: JsonValue | null;
+  readonly limit: number;
+}
+
+/**
+ * Changes of the server, and the cursor behind them. `more` asks for the next page at once.
+ *
+ * @example
+ * const answer: PullAnswer = { changes: [{ collection: "orders", id: "o1", version: 2, document: null }], cursor: "42", more: false };
+ */
+export interface PullAnswer {
+  readonly changes: readonly RemoteChange[];
+  readonly cursor: JsonValue;
+  readonly more: boolean;
+}
+
+/**
+ * A record as the server has it; `document: null` where it was deleted. `opId` names the operation that made this version.
+ *
+ * @example
+ * const change: RemoteChange = { collection: "orders", id: "o1", version: 7, document: { table: 7 } };
+ */
+export interface RemoteChange {
+  readonly collection: string;
+  readonly id: Id;
+  readonly version?: string | number;
+  readonly document: JsonObject | null;
+  readonly opId?: string;
+}
+
+/**
+ * What a custom remote throws to say more than "unreachable". `after` is in seconds.
+ *
+ * @example
+ * throw { halt: "auth" } satisfies RemoteFailure;
+ */
+export interface RemoteFailure {
+  readonly halt: "unreachable" | "auth" | "forbidden" | "misconfigured" | "later" | "too-large" | "cursor-expired" | "protocol";
+  readonly after?: number;
+}
+
+/* ------------------------------------------------------------------- errors */
+
+/**
+ * The stable code of a {@link HoldfastError}.
+ *
+ * @example
+ * if (isHoldfastError(error) && error.code === "storage-full") showStorageHelp();
+ */
+export type Code =
+  | "invalid-value"
+  | "invalid-options"
+  | "unknown-collection"
+  | "not-found"
+  | "gone"
+  | "exists"
+  | "referenced"
+  | "outbox-full"
+  | "too-large"
+  | "storage-full"
+  | "storage-timeout"
+  | "storage-lost"
+  | "no-durable-storage"
+  | "database-too-new"
+  | "blocked"
+  | "superseded"
+  | "closed"
+  | "crashed"
+  | "wasm-load"
+  | "auth-required"
+  | "unreachable"
+  | "protocol-error"
+  | "already-resolved"
+  | "pending-work"
+  | "aborted";
+
+/**
+ * What `init` accepts: where the wasm file is, the answer of a fetch, its bytes, or a compiled module.
+ *
+ * @example
+ * await init(new URL("/assets/holdfast_bg.wasm", location.href));
+ */
+export type InitInput = URL | string | Request | Response | Promise<Response> | BufferSource | WebAssembly.Module;
