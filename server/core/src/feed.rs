@@ -1,0 +1,111 @@
+//! The change feed: pages in commit order behind an opaque cursor.
+
+use crate::limits::Limits;
+use crate::problem::{Problem, ProblemKind};
+use crate::store::{Feed, Tx};
+use crate::verdict::internal;
+use crate::wire::{Change, PullAnswer};
+
+/// What one change may weigh in a page beside its document: names, id and stamps.
+const CHANGE_BYTES: usize = 1_024;
+
+/// A pull: `GET {base}/pull?cursor=..&limit=..&scope=..`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PullRequest {
+    /// Where the last page ended; `None` for everything.
+    pub cursor: Option<String>,
+    /// The most changes wanted; the server may give fewer.
+    pub limit: Option<usize>,
+    /// Which part of the data. This server knows one, `all`, which is the default.
+    pub scope: Option<String>,
+}
+
+/// A position in the feed, printed as `<epoch>.<change>`, and `<epoch>.<change>.<start>` while a
+/// first pull that began at change `start` has not yet reached it: tombstones older than its
+/// start may be pruned under it without loss.
+struct Position {
+    change: u64,
+    start: u64,
+}
+
+impl Position {
+    fn parse(text: &str, feed: &Feed) -> Option<Self> {
+        let mut parts = text.split('.');
+        let epoch = parts.next()?;
+        let change: u64 = parts.next()?.parse().ok()?;
+        let start = match parts.next() {
+            Some(start) => start.parse().ok()?,
+            None => change,
+        };
+        let sound = parts.next().is_none()
+            && epoch == feed.epoch
+            && change.max(start) <= feed.last
+            && change.max(start) >= feed.horizon;
+        sound.then_some(Self { change, start })
+    }
+
+    fn print(&self, feed: &Feed) -> String {
+        if self.change >= self.start {
+            format!("{}.{}", feed.epoch, self.change)
+        } else {
+            format!("{}.{}.{}", feed.epoch, self.change, self.start)
+        }
+    }
+}
+
+/// Gives one page of the change feed.
+///
+/// Each record appears at most once, at its latest state, in the order of its last change
+/// (commit order). With nothing new the cursor stays equal and `more` is false. `now_ms` is the
+/// server's clock in ms since the epoch.
+///
+/// # Errors
+/// `cursor-expired` for a cursor of another epoch, beyond the feed, unreadable, or older than the
+/// tombstones kept; `invalid` for a limit of 0; `not-found` for an unknown scope; `internal` if
+/// the store fails.
+pub fn pull<T: Tx>(
+    tx: &T,
+    request: &PullRequest,
+    limits: &Limits,
+    now_ms: u64,
+) -> Result<PullAnswer, Problem> {
+    if request.limit == Some(0) {
+        return Err(Problem::new(ProblemKind::Invalid, "the limit must be at least 1"));
+    }
+    if request.scope.as_deref().is_some_and(|scope| scope != "all") {
+        return Err(Problem::new(ProblemKind::NotFound, "this server has no such scope"));
+    }
+    let feed = tx.feed().map_err(internal)?;
+    let mut position = match &request.cursor {
+        None => Position { change: 0, start: feed.last },
+        Some(cursor) => Position::parse(cursor, &feed).ok_or_else(|| {
+            Problem::new(ProblemKind::CursorExpired, "pull again without a cursor")
+        })?,
+    };
+    let limit = request.limit.unwrap_or(limits.page).min(limits.page);
+    let rows = tx.changes_after(position.change, limit + 1).map_err(internal)?;
+    let mut more = rows.len() > limit;
+    let mut changes = Vec::new();
+    let mut bytes = CHANGE_BYTES;
+    for (number, key, record) in rows.into_iter().take(limit) {
+        bytes += CHANGE_BYTES + record.document.as_ref().map_or(0, |d| d.as_str().len());
+        if bytes > limits.answer_bytes && !changes.is_empty() {
+            more = true;
+            break;
+        }
+        position.change = number;
+        changes.push(Change {
+            collection: key.collection,
+            id: key.id,
+            version: record.version,
+            document: record.document,
+            op_id: record.op_id,
+            at: record.at,
+        });
+    }
+    if !more {
+        position.change = feed.last;
+    }
+    let cursor = position.print(&feed);
+    Ok(PullAnswer::new(changes, cursor, more, feed.epoch, now_ms))
+}
