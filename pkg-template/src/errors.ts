@@ -9,8 +9,11 @@ export interface HoldfastErrorDetails {
 
 /** Codes where the same call may well succeed later, with nothing changed by the caller. */
 const RETRYABLE: ReadonlySet<Code> = new Set<Code>([
+  "aborted",
+  "auth-required",
   "blocked",
   "outbox-full",
+  "protocol-error",
   "storage-full",
   "storage-timeout",
   "unreachable",
@@ -57,7 +60,7 @@ export function isHoldfastError(error: unknown): error is HoldfastError {
   return error instanceof Error && error.name === "HoldfastError" && "code" in error;
 }
 
-/** What the core rejects with: plain data, turned into a {@link HoldfastError} here. */
+/** What the core rejects with, as JSON text, turned into a {@link HoldfastError} here. */
 interface CoreError {
   readonly code: Code;
   readonly message: string;
@@ -69,12 +72,21 @@ interface CoreError {
 /** Turns whatever a call into the core has thrown into a {@link HoldfastError}. */
 export function toHoldfastError(thrown: unknown): HoldfastError {
   if (isHoldfastError(thrown)) return thrown;
-  if (isCoreError(thrown)) return new HoldfastError(thrown.code, thrown.message, thrown);
-  return new HoldfastError("crashed", "Holdfast has stopped because of an internal error; open it again", { cause: thrown });
+  const error = typeof thrown === "string" ? parseCoreError(thrown) : undefined;
+  if (error) return new HoldfastError(error.code, error.message, error);
+  return new HoldfastError(
+    "crashed",
+    "Holdfast has stopped because of an internal error; open it again",
+    { cause: thrown },
+  );
 }
 
-function isCoreError(thrown: unknown): thrown is CoreError {
-  return typeof thrown === "object" && thrown !== null && "code" in thrown && "message" in thrown && !(thrown instanceof Error);
+function parseCoreError(text: string): CoreError | undefined {
+  try {
+    return JSON.parse(text) as CoreError;
+  } catch {
+    return undefined;
+  }
 }
 
 /** Tells the developer about a callback that threw, as the browser does for an event listener; nothing else changes. */

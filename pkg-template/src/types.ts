@@ -50,7 +50,11 @@ export type MergePatch<T> = {
 };
 
 /** What one member of a merge patch may be: an object is patched in turn, everything else is replaced. */
-export type MergePatchValue<V> = V extends readonly unknown[] ? V : V extends object ? MergePatch<V> : V;
+export type MergePatchValue<V> = V extends readonly unknown[]
+  ? V
+  : V extends object
+    ? MergePatch<V>
+    : V;
 
 /**
  * A validator as the Standard Schema specification describes it (zod, valibot, arktype and others).
@@ -156,7 +160,7 @@ export type ConflictPolicy = "server-wins" | "merge" | "manual";
  * const orders: CollectionOptions<Order> = { conflicts: "merge", references: { customerId: "customers" }, priority: "high" };
  */
 export interface CollectionOptions<T = unknown> {
-  /** What to do when both sides changed a record. Default `"server-wins"`. */
+  /** What to do when both sides changed a record. Default `"merge"`. */
   readonly conflicts?: ConflictPolicy;
   /**
    * Fields that hold the id of a record in another collection. An operation that names a record waits until that record's
@@ -460,9 +464,17 @@ export interface Status {
     | "stalled"
     | "crashed";
   /** More about `kind`: `"forbidden"`, `"misconfigured"`, `"foreign-response"`, `"rate-limited"` or another stable word. */
-  readonly reason?: "forbidden" | "misconfigured" | "foreign-response" | "rate-limited" | (string & Record<never, never>);
+  readonly reason?:
+    | "forbidden"
+    | "misconfigured"
+    | "foreign-response"
+    | "rate-limited"
+    | (string & Record<never, never>);
   readonly since: number;
-  readonly connection: { readonly kind: "connected" | "limited" | "disconnected"; readonly reason: string };
+  readonly connection: {
+    readonly kind: "connected" | "limited" | "disconnected";
+    readonly reason: string;
+  };
   /** Whether this tab is the one that sends. */
   readonly leader: boolean;
   /** Operations by state; what is blocked by a parked one counts as parked. `oldest` is ms since 1970. */
@@ -675,7 +687,12 @@ export interface OutboxEntryBase {
  */
 export type ParkedEntry = OutboxEntryBase & { readonly state: "parked" } & (
     | { readonly why: "conflicted"; readonly conflictId: string }
-    | { readonly why: "rejected"; readonly code: string; readonly message: string; readonly snapshot: JsonObject | null }
+    | {
+        readonly why: "rejected";
+        readonly code: string;
+        readonly message: string;
+        readonly snapshot: JsonObject | null;
+      }
     | { readonly why: "handed-over" }
   );
 
@@ -698,7 +715,8 @@ export type OutboxEntry =
  * @example
  * await sync.outbox.list({ state: "parked", limit: 20 });
  */
-export interface OutboxQuery<S extends OutboxEntry["state"] = OutboxEntry["state"]> extends Abortable {
+export interface OutboxQuery<S extends OutboxEntry["state"] = OutboxEntry["state"]>
+  extends Abortable {
   readonly state?: S;
   /** At most so many, 1 to 1,000. Default 1,000. */
   readonly limit?: number;
@@ -779,7 +797,9 @@ export type Resolution<T = unknown> =
  * const result = await sync.conflicts.resolve(conflict.id, { keep: "mine" });
  * if (result.kind === "moved") show(result.conflict);
  */
-export type Resolved = { readonly kind: "resolved" } | { readonly kind: "moved"; readonly conflict: Conflict };
+export type Resolved =
+  | { readonly kind: "resolved" }
+  | { readonly kind: "moved"; readonly conflict: Conflict };
 
 /**
  * Which conflicts to list.
@@ -1000,7 +1020,15 @@ export interface RemoteChange {
  * throw { halt: "auth" } satisfies RemoteFailure;
  */
 export interface RemoteFailure {
-  readonly halt: "unreachable" | "auth" | "forbidden" | "misconfigured" | "later" | "too-large" | "cursor-expired" | "protocol";
+  readonly halt:
+    | "unreachable"
+    | "auth"
+    | "forbidden"
+    | "misconfigured"
+    | "later"
+    | "too-large"
+    | "cursor-expired"
+    | "protocol";
   readonly after?: number;
 }
 
@@ -1045,4 +1073,11 @@ export type Code =
  * @example
  * await init(new URL("/assets/holdfast_bg.wasm", location.href));
  */
-export type InitInput = URL | string | Request | Response | Promise<Response> | BufferSource | WebAssembly.Module;
+export type InitInput =
+  | URL
+  | string
+  | Request
+  | Response
+  | Promise<Response>
+  | BufferSource
+  | WebAssembly.Module;

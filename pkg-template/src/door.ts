@@ -1,0 +1,103 @@
+import type { Audit, CycleReport, DrainReport, Outcome, Status } from "./types.js";
+
+/**
+ * What TypeScript needs from the wasm class. Documents, and everything that may contain one, cross as JSON text, once each
+ * way; the few small answers are plain objects. Whatever is thrown or rejected is the JSON text of `{code, message, path?,
+ * opId?, cause?}`.
+ */
+export interface Door {
+  /** A fresh id for a record whose document carries its id. */
+  new_id(): string;
+  /** Text of `{id, opId}`, as for every write. */
+  create(
+    collection: string,
+    id: string | undefined,
+    document: string,
+    priority: string | undefined,
+  ): Promise<string>;
+  patch(
+    collection: string,
+    id: string,
+    patch: string,
+    priority: string | undefined,
+  ): Promise<string>;
+  replace(
+    collection: string,
+    id: string,
+    document: string,
+    priority: string | undefined,
+  ): Promise<string>;
+  remove(collection: string, id: string, priority: string | undefined): Promise<string>;
+  /** Text of an entity. */
+  get(collection: string, id: string): Promise<string | undefined>;
+  /** Text of a page. */
+  list(collection: string, limit: number | undefined, after: string | undefined): Promise<string>;
+  sync(): Promise<CycleReport>;
+  drain(): Promise<DrainReport>;
+  outcome(opId: string): Promise<Outcome>;
+  pause(): void;
+  resume(): void;
+  authenticated(): void;
+  poke(): void;
+  status(): Status;
+  audit(): Promise<Audit>;
+  /** Text of outbox entries. */
+  outbox(state: string | undefined, limit: number | undefined): Promise<string>;
+  retry(opId: string): Promise<string>;
+  edit(opId: string, patch: string): Promise<string>;
+  /** Text of the outbox entries that were discarded. */
+  discard(opId: string, dependents: boolean): Promise<string>;
+  /** Text of conflicts. */
+  conflicts(resolved: boolean): Promise<string>;
+  /** Text of `{kind: "resolved"}` or `{kind: "moved", conflict}`. */
+  resolve(id: string, resolution: string): Promise<string>;
+  /** Stops syncing, gives up leadership, closes the database. */
+  close(): Promise<void>;
+}
+
+/** What the core calls. None of these throws or rejects. */
+export interface DoorCallbacks {
+  /** A notice after a commit: `status` with an object, every other kind with JSON text. */
+  readonly emit: (kind: string, payload: unknown) => void;
+  /** A bearer token, `undefined` for none, `null` where the application could not give one. */
+  readonly token: (
+    reason: "initial" | "refused",
+    signal: AbortSignal,
+  ) => Promise<string | undefined | null>;
+  /** A custom remote: JSON text in and out; a failure is the text of a `RemoteFailure`. */
+  readonly push: (batch: string, token: string | undefined, signal: AbortSignal) => Promise<string>;
+  readonly pull: (
+    request: string,
+    token: string | undefined,
+    signal: AbortSignal,
+  ) => Promise<string>;
+}
+
+/** The options as they cross: checked, complete, plain data. */
+export interface DoorOptions {
+  readonly name: string;
+  readonly user?: string;
+  readonly tenant?: string;
+  readonly remote:
+    | {
+        readonly kind: "standard";
+        readonly baseUrl: string;
+        readonly headers: readonly (readonly [string, string])[];
+        readonly timeout?: number;
+      }
+    | { readonly kind: "custom"; readonly groups: boolean; readonly wholeRecord: boolean };
+  readonly token: boolean;
+  readonly collections: readonly DoorCollection[];
+  readonly durability: "strict" | "relaxed";
+  readonly allowMemory: boolean;
+}
+
+/** One collection as it crosses. */
+export interface DoorCollection {
+  readonly name: string;
+  readonly conflicts: "server-wins" | "merge" | "manual";
+  readonly references: readonly { readonly field: string; readonly collection: string }[];
+  readonly coalesce: boolean;
+  readonly priority: "high" | "normal" | "low";
+  readonly idField?: string;
+}

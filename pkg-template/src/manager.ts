@@ -1,0 +1,171 @@
+import { checkId, RecordCollection } from "./collection.js";
+import { ConflictsView } from "./conflicts.js";
+import { Core } from "./core.js";
+import type { DoorCallbacks } from "./door.js";
+import { abortable, HoldfastError, report, throwIfAborted, toHoldfastError } from "./errors.js";
+import { door } from "./load.js";
+import { doorOptions } from "./options.js";
+import { OutboxView } from "./outbox.js";
+import { remoteCallbacks } from "./remote.js";
+import type * as types from "./types.js";
+import type {
+  Abortable,
+  Audit,
+  Collection,
+  CollectionOptions,
+  CycleReport,
+  DocumentOf,
+  Documents,
+  DrainReport,
+  Events,
+  Observable,
+  OpenOptions,
+  Outcome,
+  Status,
+  SyncOptions,
+  Unsubscribe,
+} from "./types.js";
+
+class Manager<D extends Documents<D>> implements types.SyncManager<D> {
+  readonly name: string;
+  readonly status: Observable<Status>;
+  readonly outbox: OutboxView;
+  readonly conflicts: ConflictsView;
+  readonly #core: Core;
+  readonly #collections: ReadonlyMap<string, RecordCollection<unknown>>;
+
+  constructor(core: Core, options: OpenOptions<D>) {
+    this.name = options.name;
+    this.status = core.status;
+    this.outbox = new OutboxView(core);
+    this.conflicts = new ConflictsView(core);
+    this.#core = core;
+    this.#collections = new Map(
+      Object.entries<CollectionOptions>(options.collections).map(([name, given]) => [
+        name,
+        new RecordCollection<unknown>(core, name, given),
+      ]),
+    );
+    // Where the platform has no such symbol yet, `await using` has none either.
+    if (typeof Symbol.asyncDispose === "symbol") {
+      Object.defineProperty(this, Symbol.asyncDispose, { value: () => this.close() });
+    }
+  }
+
+  declare readonly [Symbol.asyncDispose]: () => Promise<void>;
+
+  collection<K extends keyof D & string>(name: K): Collection<DocumentOf<D[K]>> {
+    const collection = this.#collections.get(name);
+    if (!collection) {
+      throw new HoldfastError(
+        "unknown-collection",
+        `${String(name)}: there is no such collection`,
+        { path: String(name) },
+      );
+    }
+    return collection as Collection<unknown> as Collection<DocumentOf<D[K]>>;
+  }
+
+  async sync(options: SyncOptions = {}): Promise<CycleReport> {
+    const { onProgress, signal } = options;
+    const stop = onProgress && this.#core.on("progress", onProgress);
+    try {
+      return await this.#core.call((door) => door.sync(), signal);
+    } finally {
+      stop?.();
+    }
+  }
+
+  drain(options: Abortable = {}): Promise<DrainReport> {
+    return this.#core.call((door) => door.drain(), options.signal);
+  }
+
+  async outcome(opId: string, options: Abortable = {}): Promise<Outcome> {
+    checkId(opId, "opId");
+    return await this.#core.call((door) => door.outcome(opId), options.signal);
+  }
+
+  on<K extends keyof Events>(event: K, listener: (payload: Events[K]) => void): Unsubscribe {
+    if (!this.#core.hears(event))
+      throw new HoldfastError("invalid-options", `${String(event)}: there is no such event`);
+    return this.#core.on(event, listener);
+  }
+
+  pause(): void {
+    this.#core.tell((door) => door.pause());
+  }
+
+  resume(): void {
+    this.#core.tell((door) => door.resume());
+  }
+
+  authenticated(): void {
+    this.#core.tell((door) => door.authenticated());
+  }
+
+  poke(): void {
+    this.#core.tell((door) => door.poke());
+  }
+
+  audit(): Promise<Audit> {
+    return this.#core.call((door) => door.audit());
+  }
+
+  close(): Promise<void> {
+    return this.#core.close();
+  }
+}
+
+async function open<D extends Documents<D>>(
+  options: OpenOptions<D>,
+): Promise<types.SyncManager<D>> {
+  const crossing = doorOptions(options);
+  throwIfAborted(options.signal);
+  let core: Core | undefined;
+  const early: [string, unknown][] = [];
+  const callbacks: DoorCallbacks = {
+    emit: (kind, payload) => {
+      if (core) core.receive(kind, payload);
+      else early.push([kind, payload]);
+    },
+    token: tokenCallback(options.getToken),
+    ...remoteCallbacks(options.remote),
+  };
+  const opening = door()
+    .then((Door) => Door.open(crossing, callbacks))
+    .then((opened) => new Core(opened));
+  try {
+    core = await abortable(opening, options.signal);
+  } catch (thrown) {
+    // Given up, but the database may yet open: it must not stay open, or lead, behind the caller's back.
+    opening.then((late) => late.close()).catch(() => {});
+    throw toHoldfastError(thrown);
+  }
+  for (const [kind, payload] of early) core.receive(kind, payload);
+  return new Manager(core, options);
+}
+
+function tokenCallback(
+  getToken: OpenOptions<Record<never, never>>["getToken"],
+): DoorCallbacks["token"] {
+  return async (reason, signal) => {
+    try {
+      const token = await getToken?.({ reason, signal });
+      if (token === undefined || typeof token === "string") return token;
+      report(
+        new HoldfastError("invalid-options", "getToken: a string or undefined is needed", {
+          path: "getToken",
+        }),
+      );
+    } catch (error) {
+      report(error);
+    }
+    return null;
+  };
+}
+
+/** Opens the database of one identity; see `SyncManagerConstructor`. */
+export const SyncManager: types.SyncManagerConstructor = { open };
+
+/** An open database and the synchronisation of it with one backend; see `SyncManager` in `types`. */
+export type SyncManager<D extends Documents<D>> = types.SyncManager<D>;

@@ -1,0 +1,124 @@
+import type { DoorCollection, DoorOptions } from "./door.js";
+import { HoldfastError } from "./errors.js";
+import type { CollectionOptions, Documents, OpenOptions, Remote } from "./types.js";
+
+const COLLECTION = /^[A-Za-z0-9_-]{1,64}$/;
+const POLICIES: readonly unknown[] = ["server-wins", "merge", "manual"];
+const PRIORITIES: readonly unknown[] = ["high", "normal", "low"];
+
+/** The options as the core takes them: checked (an application in plain JavaScript has no types), complete, plain data. */
+export function doorOptions<D extends Documents<D>>(options: OpenOptions<D>): DoorOptions {
+  if (typeof options !== "object" || options === null) refuse("options", "an object is needed");
+  const { name, user, tenant, collections, durability = "strict", allowMemory = false } = options;
+  identity("name", name);
+  if (user !== undefined) identity("user", user);
+  if (tenant !== undefined) identity("tenant", tenant);
+  if (typeof collections !== "object" || collections === null)
+    refuse("collections", "an object is needed");
+  const names = Object.keys(collections);
+  if (names.length === 0) refuse("collections", "at least one is needed");
+  if (durability !== "strict" && durability !== "relaxed")
+    refuse("durability", '"strict" or "relaxed"');
+  if (options.getToken !== undefined && typeof options.getToken !== "function")
+    refuse("getToken", "a function is needed");
+  return {
+    name,
+    ...(user === undefined ? {} : { user }),
+    ...(tenant === undefined ? {} : { tenant }),
+    remote: doorRemote(options.remote),
+    token: options.getToken !== undefined,
+    collections: Object.entries<CollectionOptions>(collections).map(([key, value]) =>
+      doorCollection(key, value, names),
+    ),
+    durability,
+    allowMemory: allowMemory === true,
+  };
+}
+
+function doorCollection(
+  name: string,
+  options: CollectionOptions,
+  names: readonly string[],
+): DoorCollection {
+  const place = `collections.${name}`;
+  if (!COLLECTION.test(name)) refuse(place, "a name has 1 to 64 letters, digits, - or _");
+  if (typeof options !== "object" || options === null) refuse(place, "an object is needed");
+  const {
+    conflicts = "merge",
+    references = {},
+    coalesce = true,
+    priority = "normal",
+    idField,
+  } = options;
+  if (!POLICIES.includes(conflicts))
+    refuse(`${place}.conflicts`, '"server-wins", "merge" or "manual"');
+  if (!PRIORITIES.includes(priority)) refuse(`${place}.priority`, '"high", "normal" or "low"');
+  if (idField !== undefined && typeof idField !== "string")
+    refuse(`${place}.idField`, "the name of a member");
+  if (options.schema !== undefined && typeof options.schema["~standard"]?.validate !== "function") {
+    refuse(`${place}.schema`, "a Standard Schema validator is needed");
+  }
+  return {
+    name,
+    conflicts,
+    references: Object.entries(references).map(([field, collection]) => {
+      if (!names.includes(collection as string))
+        refuse(`${place}.references.${field}`, "names no collection of these");
+      return { field, collection: collection as string };
+    }),
+    coalesce: coalesce !== false,
+    priority,
+    ...(idField === undefined ? {} : { idField }),
+  };
+}
+
+function doorRemote(remote: Remote): DoorOptions["remote"] {
+  if (remote?.kind === "custom") {
+    if (typeof remote.push !== "function" || typeof remote.pull !== "function")
+      refuse("remote", "push and pull are functions");
+    const { groups = false, wholeRecord = false } = remote.capabilities ?? {};
+    return { kind: "custom", groups, wholeRecord };
+  }
+  if (remote?.kind !== "standard") refuse("remote", "made by standard(...) or defineRemote(...)");
+  const { headers = {}, timeout } = remote;
+  if (timeout !== undefined && !(Number.isInteger(timeout) && timeout > 0))
+    refuse("remote.timeout", "a number of ms");
+  const pairs = Object.entries(headers);
+  for (const [header, value] of pairs) {
+    if (header.toLowerCase() === "authorization")
+      refuse(`remote.headers.${header}`, "the token comes from getToken");
+    if (typeof value !== "string") refuse(`remote.headers.${header}`, "a string is needed");
+  }
+  return {
+    kind: "standard",
+    baseUrl: baseUrl(remote.baseUrl),
+    headers: pairs,
+    ...(timeout === undefined ? {} : { timeout }),
+  };
+}
+
+/** The address in full, without a slash at the end. A password in it would end up in logs. */
+function baseUrl(given: unknown): string {
+  const page = typeof document === "object" ? document.baseURI : globalThis.location?.href;
+  let url: URL;
+  try {
+    url = new URL(String(given), page);
+  } catch {
+    refuse("remote.baseUrl", "an address, absolute or relative to the page");
+  }
+  if (url.protocol !== "http:" && url.protocol !== "https:")
+    refuse("remote.baseUrl", "http or https");
+  if (url.username !== "" || url.password !== "")
+    refuse("remote.baseUrl", "no user name and password in an address");
+  if (url.search !== "" || url.hash !== "") refuse("remote.baseUrl", "no ? and # in it");
+  return url.href.replace(/\/+$/, "");
+}
+
+function identity(place: string, value: unknown): void {
+  if (typeof value !== "string" || value === "" || value.length > 64)
+    refuse(place, "a string of 1 to 64 characters");
+}
+
+function refuse(place: string, need: string): never {
+  throw new HoldfastError("invalid-options", `${place}: ${need}`, { path: place });
+}

@@ -1,0 +1,59 @@
+import { checkId, checkLimit, receipt } from "./collection.js";
+import type { Core } from "./core.js";
+import { HoldfastError } from "./errors.js";
+import { objectText } from "./json.js";
+import type {
+  Abortable,
+  DiscardOptions,
+  JsonObject,
+  Outbox,
+  OutboxEntry,
+  OutboxQuery,
+  Receipt,
+} from "./types.js";
+
+const STATES: readonly unknown[] = ["queued", "in-flight", "acked", "blocked", "parked"];
+
+/** What is not settled with the server; see {@link Outbox}. */
+export class OutboxView implements Outbox {
+  readonly #core: Core;
+
+  constructor(core: Core) {
+    this.#core = core;
+  }
+
+  async list<S extends OutboxEntry["state"] = OutboxEntry["state"]>(
+    query: OutboxQuery<S> = {},
+  ): Promise<Extract<OutboxEntry, { state: S }>[]> {
+    const { state, limit, signal } = query;
+    if (state !== undefined && !STATES.includes(state)) {
+      throw new HoldfastError("invalid-value", "state: there is no such state", { path: "state" });
+    }
+    if (limit !== undefined) checkLimit(limit);
+    return JSON.parse(
+      await this.#core.call((door) => door.outbox(state, limit), signal),
+    ) as Extract<OutboxEntry, { state: S }>[];
+  }
+
+  async retry(opId: string, options: Abortable = {}): Promise<Receipt> {
+    checkId(opId, "opId");
+    return receipt(this.#core, await this.#core.call((door) => door.retry(opId), options.signal));
+  }
+
+  async edit(opId: string, patch: JsonObject, options: Abortable = {}): Promise<Receipt> {
+    checkId(opId, "opId");
+    const text = objectText(patch);
+    return receipt(
+      this.#core,
+      await this.#core.call((door) => door.edit(opId, text), options.signal),
+    );
+  }
+
+  async discard(opId: string, options: DiscardOptions = {}): Promise<OutboxEntry[]> {
+    checkId(opId, "opId");
+    const dependents = options.dependents === "discard";
+    return JSON.parse(
+      await this.#core.call((door) => door.discard(opId, dependents), options.signal),
+    ) as OutboxEntry[];
+  }
+}
