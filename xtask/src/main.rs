@@ -1,2 +1,70 @@
-//! placeholder
-fn main() {}
+//! `cargo xtask <command>`: every task of this repository, the same for a person and for CI.
+
+mod args;
+mod bench;
+mod browser;
+mod check;
+mod demo;
+mod node;
+mod pkg;
+mod replay;
+mod report;
+mod setup;
+mod shell;
+mod sim;
+mod size;
+mod test;
+
+use std::process::ExitCode;
+
+const USAGE: &str = "\
+usage: cargo xtask <command>
+
+  demo [--port N] [--no-open]    build all, start the server on loopback, print the till's address
+  test [--full] [--only A,B]     everything a change needs; --full adds every engine (CI)
+  check [--full]                 formatters, lints, licences, types
+  setup [--full]                 install what is missing; a second run costs nothing
+  pkg                            the npm package, in pkg/
+  size                           what a page downloads for `import \"holdfast\"`; fails over budget
+  sim [--seeds N] [--minutes M] [--planted] [--replay TAPE]
+  browser [--chromium] [--firefox] [--webkit]
+  replay --orders FILE           real sales through a real browser
+  bench                          the figures of the performance page
+
+exit codes: 0 passed, 1 failed, 2 wrong usage, 3 not everything could be run here
+";
+
+fn main() -> ExitCode {
+    let mut words = std::env::args().skip(1);
+    let command = words.next().unwrap_or_default();
+    let rest: Vec<String> = words.collect();
+    let done = match command.as_str() {
+        "demo" => demo::run(&rest),
+        "test" => test::run(&rest),
+        "check" => check::run(&rest),
+        "setup" => setup::run(&rest),
+        "pkg" => pkg::run(&rest),
+        "size" => size::run(&rest),
+        "sim" => sim::run(&rest),
+        "browser" => browser::run(&rest),
+        "replay" => replay::run(&rest),
+        "bench" => bench::run(&rest),
+        "help" | "--help" | "-h" => {
+            print!("{USAGE}");
+            Ok(())
+        }
+        "" => Err(args::Usage("no command given".to_owned()).into()),
+        other => Err(args::Usage(format!("unknown command `{other}`")).into()),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            if error.is::<args::Usage>() {
+                eprint!("\n{USAGE}");
+                return ExitCode::from(2);
+            }
+            ExitCode::from(if error.is::<setup::Missing>() { 3 } else { 1 })
+        }
+    }
+}

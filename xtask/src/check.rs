@@ -1,0 +1,100 @@
+//! What can be said about the sources without running them.
+
+use std::path::PathBuf;
+
+use anyhow::{Result, bail};
+
+use crate::args::Args;
+use crate::report::Report;
+use crate::shell::{Cmd, root, target};
+use crate::{pkg, setup};
+
+const CARGO_DENY: &str = "0.18.9";
+
+pub(crate) fn run(words: &[String]) -> Result<()> {
+    let mut args = Args::new(words);
+    let full = args.flag("--full");
+    args.finish()?;
+    setup::components()?;
+    setup::wasm_target()?;
+    setup::wasm_tools()?;
+    setup::npm()?;
+    let mut report = Report::new();
+    report.step("format", format);
+    report.step("clippy", clippy);
+    report.step("deny", || deny(full));
+    report.step("biome", biome);
+    report.step("package", pkg::build);
+    report.step("types", types);
+    report.finish()
+}
+
+pub(crate) fn format() -> Result<()> {
+    Cmd::cargo().args(["fmt", "--all", "--check"]).run()?;
+    Cmd::cargo().args(["fmt", "--check", "--manifest-path", "tools/Cargo.toml"]).run()
+}
+
+pub(crate) fn clippy() -> Result<()> {
+    let clippy = || Cmd::cargo().args(["clippy", "--quiet", "--locked", "--all-targets"]);
+    clippy().args(["--workspace", "--", "-D", "warnings"]).run()?;
+    clippy()
+        .args(["--package", "holdfast", "--features", "planted", "--", "-D", "warnings"])
+        .run()?;
+    clippy()
+        .args(["--package", "holdfast", "--target", "wasm32-unknown-unknown"])
+        .args(["--", "-D", "warnings"])
+        .run()
+}
+
+/// Licences, bans and sources of every crate. Advisories need a database from the network, see
+/// `deny.toml`.
+pub(crate) fn deny(install: bool) -> Result<()> {
+    let home = target("tools/deny");
+    let own = home.join("bin/cargo-deny");
+    if !own.is_file() && !Cmd::new("cargo-deny").arg("--version").succeeds() {
+        if !install {
+            println!(
+                "cargo-deny is not installed: `cargo xtask check --full` installs and runs it"
+            );
+            return Ok(());
+        }
+        Cmd::cargo()
+            .args(["install", "--quiet", "cargo-deny", "--version", CARGO_DENY, "--locked"])
+            .arg("--root")
+            .arg(&home)
+            .env("CARGO_TARGET_DIR", target("tools/deny-build"))
+            .env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "0")
+            .env("CARGO_PROFILE_RELEASE_LTO", "off")
+            .run()?;
+    }
+    let program = if own.is_file() { own } else { PathBuf::from("cargo-deny") };
+    for manifest in ["Cargo.toml", "tools/Cargo.toml"] {
+        Cmd::new(&program)
+            .args(["--locked", "--manifest-path", manifest])
+            .args(["check", "--config", "deny.toml", "licenses", "bans", "sources"])
+            .run()?;
+    }
+    Ok(())
+}
+
+pub(crate) fn biome() -> Result<()> {
+    Cmd::npm_tool("biome").args(["check", "--error-on-warnings", "."]).run()
+}
+
+/// Every TypeScript project. The package's own needs the generated glue, so `pkg/` must be built.
+pub(crate) fn types() -> Result<()> {
+    if !pkg::dir().join("dist/holdfast.d.ts").is_file() {
+        bail!("the package is not built: cargo xtask pkg");
+    }
+    let all = ["pkg-template", "pkg-template/test", "www", "www/test", "tests/e2e"];
+    let required = ["pkg-template", "www"];
+    for name in all {
+        let project = root().join(name).join("tsconfig.json");
+        if project.is_file() {
+            Cmd::npm_tool("tsc").args(["--noEmit", "--project"]).arg(project).run()?;
+        } else if required.contains(&name) {
+            bail!("{name}/tsconfig.json is missing");
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,208 @@
+//! The npm package: wasm, its glue, the TypeScript face, in `pkg/`.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result, bail};
+
+use crate::args::Args;
+use crate::setup;
+use crate::shell::{self, Cmd, root, target};
+
+const BINDGEN: &[&str] = &[
+    "--target",
+    "web",
+    "--omit-default-module-path",
+    "--remove-name-section",
+    "--remove-producers-section",
+    "--out-name",
+    "holdfast",
+];
+const WASM_OPT: &[&str] = &["-Oz", "--strip-target-features", "--strip-producers", "--strip-debug"];
+
+pub(crate) fn run(words: &[String]) -> Result<()> {
+    Args::new(words).finish()?;
+    setup::wasm_target()?;
+    setup::wasm_tools()?;
+    setup::npm()?;
+    build()?;
+    println!("built {}", dir().display());
+    Ok(())
+}
+
+/// Where the package is built.
+pub(crate) fn dir() -> PathBuf {
+    root().join("pkg")
+}
+
+/// Builds it from nothing but the sources; the two slow parts are skipped when their input is the
+/// same as last time. The tools must be there (see `setup`).
+pub(crate) fn build() -> Result<()> {
+    let _lock = setup::exclusive()?;
+    let wasm = wasm_module()?;
+    let glue = target("pkg/glue");
+    clear(&glue)?;
+    Cmd::new(setup::wasm_tool("wasm-bindgen"))
+        .args(BINDGEN)
+        .arg("--out-dir")
+        .arg(&glue)
+        .arg(&wasm)
+        .run()?;
+    let optimised = optimise(&glue.join("holdfast_bg.wasm"))?;
+
+    let pkg = dir();
+    clear(&pkg)?;
+    for name in ["holdfast.js", "holdfast.d.ts", "holdfast_bg.wasm.d.ts"] {
+        shell::write(&pkg.join("dist").join(name), shell::read(&glue.join(name))?)?;
+    }
+    shell::write(&pkg.join("dist/holdfast_bg.wasm"), &optimised)?;
+    shell::write(
+        &pkg.join("inline/wasm.js"),
+        format!("export default \"{}\";\n", base64(&optimised)),
+    )?;
+    shell::write(
+        &pkg.join("inline/wasm.d.ts"),
+        "declare const base64: string;\nexport default base64;\n",
+    )?;
+
+    let template = root().join("pkg-template");
+    Cmd::npm_tool("tsc").arg("--project").arg(&template).arg("--outDir").arg(&pkg).run()?;
+    let manifest = String::from_utf8(shell::read(&template.join("package.json"))?)?;
+    shell::write(
+        &pkg.join("package.json"),
+        stamp(&manifest, env!("CARGO_PKG_VERSION")).context("pkg-template/package.json")?,
+    )?;
+    shell::copy(&template.join("README.md"), &pkg.join("README.md"))?;
+    for licence in ["LICENSE-MIT", "LICENSE-APACHE"] {
+        shell::copy(&root().join(licence), &pkg.join(licence))?;
+    }
+    exports_exist(&pkg)
+}
+
+fn wasm_module() -> Result<PathBuf> {
+    Cmd::cargo()
+        .args(["build", "--quiet", "--release", "--locked", "--package", "holdfast"])
+        .args(["--target", "wasm32-unknown-unknown"])
+        .run()?;
+    Ok(target("wasm32-unknown-unknown/release/holdfast.wasm"))
+}
+
+/// wasm-opt takes seconds, so its last input is kept beside its last output.
+fn optimise(module: &Path) -> Result<Vec<u8>> {
+    let input = shell::read(module)?;
+    let last_input = target("pkg/wasm-opt.in.wasm");
+    let last_output = target("pkg/wasm-opt.out.wasm");
+    if std::fs::read(&last_input).is_ok_and(|last| last == input)
+        && let Ok(output) = std::fs::read(&last_output)
+    {
+        return Ok(output);
+    }
+    Cmd::npm_tool("wasm-opt").args(WASM_OPT).arg(module).arg("-o").arg(&last_output).run()?;
+    // Written last: an interrupted run must not look like a finished one.
+    shell::write(&last_input, &input)?;
+    shell::read(&last_output)
+}
+
+fn clear(dir: &Path) -> Result<()> {
+    match std::fs::remove_dir_all(dir) {
+        Ok(()) => Ok(()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error).with_context(|| dir.display().to_string()),
+    }
+}
+
+/// The manifest with the workspace's version; everything else stays as its author wrote it.
+fn stamp(manifest: &str, version: &str) -> Result<String> {
+    let key = "\"version\": \"";
+    let Some((before, rest)) = manifest.split_once(key) else {
+        bail!("no version");
+    };
+    let Some((_, after)) = rest.split_once('"') else {
+        bail!("the version does not end");
+    };
+    Ok(format!("{before}{key}{version}\"{after}"))
+}
+
+/// A manifest that names files which are not there breaks an application at its next install.
+fn exports_exist(pkg: &Path) -> Result<()> {
+    let manifest: serde_json::Value =
+        serde_json::from_slice(&shell::read(&pkg.join("package.json"))?)?;
+    let mut named = Vec::new();
+    for key in ["exports", "main", "module", "browser", "types", "sideEffects"] {
+        if let Some(value) = manifest.get(key) {
+            collect(value, &mut named);
+        }
+    }
+    for name in named {
+        if !pkg.join(name).is_file() {
+            bail!("package.json names {name}, which was not built");
+        }
+    }
+    Ok(())
+}
+
+fn collect<'v>(value: &'v serde_json::Value, into: &mut Vec<&'v str>) {
+    match value {
+        serde_json::Value::String(name) => into.push(name),
+        serde_json::Value::Array(list) => list.iter().for_each(|value| collect(value, into)),
+        serde_json::Value::Object(map) => map.values().for_each(|value| collect(value, into)),
+        serde_json::Value::Null | serde_json::Value::Bool(_) | serde_json::Value::Number(_) => {}
+    }
+}
+
+/// RFC 4648 base64 with padding, as `atob` reads it.
+fn base64(bytes: &[u8]) -> String {
+    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut out = String::with_capacity(bytes.len().div_ceil(3) * 4);
+    for chunk in bytes.chunks(3) {
+        let bits = chunk.iter().fold(0_u32, |bits, byte| bits << 8 | u32::from(*byte))
+            << (8 * (3 - chunk.len()));
+        for place in 0..4 {
+            let digit = (bits >> (18 - 6 * place)) & 63;
+            let letter = ALPHABET.get(digit as usize).filter(|_| place <= chunk.len());
+            out.push(letter.map_or('=', |letter| char::from(*letter)));
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn base64_keeps_the_test_vectors_of_rfc_4648() {
+        let vectors = [
+            ("", ""),
+            ("f", "Zg=="),
+            ("fo", "Zm8="),
+            ("foo", "Zm9v"),
+            ("foob", "Zm9vYg=="),
+            ("fooba", "Zm9vYmE="),
+            ("foobar", "Zm9vYmFy"),
+        ];
+        for (plain, coded) in vectors {
+            assert_eq!(base64(plain.as_bytes()), coded);
+        }
+        assert_eq!(base64(&[0xfb, 0xff, 0xfe]), "+//+");
+    }
+
+    #[test]
+    fn stamping_changes_the_version_alone() {
+        let manifest = "{\n  \"name\": \"x\",\n  \"version\": \"0.0.0\",\n  \"a\": \"0.0.0\"\n}\n";
+        assert_eq!(
+            stamp(manifest, "1.2.3").unwrap(),
+            "{\n  \"name\": \"x\",\n  \"version\": \"1.2.3\",\n  \"a\": \"0.0.0\"\n}\n"
+        );
+        stamp("{}", "1.2.3").unwrap_err();
+    }
+
+    #[test]
+    fn every_file_named_by_the_exports_is_collected() {
+        let exports =
+            serde_json::json!({ ".": { "types": "./a", "default": "./b" }, "x": ["./c"] });
+        let mut named = Vec::new();
+        collect(&exports, &mut named);
+        named.sort_unstable();
+        assert_eq!(named, ["./a", "./b", "./c"]);
+    }
+}
