@@ -1,1 +1,6 @@
-//! Holdfast
+//! Holdfast: an offline-first sync client for web and hybrid apps.
+
+pub mod layout;
+pub mod memory;
+pub mod model;
+pub mod port;

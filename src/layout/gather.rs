@@ -1,0 +1,360 @@
+//! From a need to rows: a machine that says which rows to read next and follows the edges of what it is fed. It does no I/O, so
+//! every backend reads the same rows, and a round of queries can run in parallel inside one transaction.
+
+use std::collections::BTreeSet;
+
+use serde::de::DeserializeOwned;
+
+use super::{Key, Part, entity, text};
+use crate::model::{
+    Conflict, CursorRow, EntityKey, JournalLine, Meta, Need, OpState, Operation, Parked, Record,
+    Root, Settled, Snapshot, Unreadable, Wall,
+};
+
+/// Rows to read.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Query {
+    /// The row under a key, if there is one.
+    Get {
+        /// Where.
+        store: &'static str,
+        /// Under which key.
+        key: Key,
+    },
+    /// Rows in the order of their keys, or of an index.
+    Scan {
+        /// Where.
+        store: &'static str,
+        /// By which index; by the store's own key if none.
+        index: Option<&'static str>,
+        /// Keys that begin so.
+        prefix: Key,
+        /// Only those after this key.
+        after: Option<Key>,
+        /// How many at the most.
+        limit: Option<usize>,
+    },
+}
+
+/// A row that was read: its primary key, for reports, and its text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RowText {
+    /// Printable primary key.
+    pub key: String,
+    /// JSON.
+    pub text: String,
+}
+
+/// Collects a snapshot.
+///
+/// ```
+/// use holdfast::layout::Gather;
+/// use holdfast::model::{Need, Root};
+/// let mut gather = Gather::new(Need::only(vec![Root::Outbox]));
+/// let queries = gather.queries(); // first the database's own state
+/// assert_eq!(queries.len(), 1);
+/// for query in queries {
+///     gather.feed(&query, Vec::new());
+/// }
+/// ```
+#[derive(Debug)]
+pub struct Gather {
+    need: Need,
+    snapshot: Snapshot,
+    asked: BTreeSet<Query>,
+    next: Vec<Query>,
+    began: bool,
+}
+
+/// How many ready operations are looked at in a round: those whose time has not come are skipped.
+const READY_ROUND: usize = 256;
+
+impl Gather {
+    /// Begins to collect.
+    #[must_use]
+    pub fn new(need: Need) -> Self {
+        let mut gather = Self {
+            need,
+            snapshot: Snapshot::default(),
+            asked: BTreeSet::new(),
+            next: Vec::new(),
+            began: false,
+        };
+        gather.get("meta", vec![text("state")]);
+        gather
+    }
+
+    /// The next round of queries; none when all is read.
+    pub fn queries(&mut self) -> Vec<Query> {
+        std::mem::take(&mut self.next)
+    }
+
+    /// Takes the answer to a query.
+    pub fn feed(&mut self, query: &Query, rows: Vec<RowText>) {
+        match query {
+            Query::Get { store, key } => self.got(store, key, rows.into_iter().next()),
+            Query::Scan { store, index, after, limit, .. } => {
+                let full = limit.is_some_and(|limit| rows.len() >= limit);
+                let ready = *index == Some("ready");
+                let mut last = after.clone();
+                for row in rows {
+                    if *store == "outbox" {
+                        let Some(op) = self.read::<Operation>(store, &row) else { continue };
+                        if ready {
+                            let rank = u64::from(op.priority.rank());
+                            last = Some(vec![Part::Number(rank), Part::Number(op.seq.0)]);
+                        }
+                        self.found(op, ready);
+                    } else {
+                        self.scanned(store, &row);
+                    }
+                }
+                if ready && full && !self.has_enough() {
+                    self.scan_ready(last);
+                }
+            }
+        }
+    }
+
+    /// What was collected.
+    #[must_use]
+    pub fn into_snapshot(self) -> Snapshot {
+        self.snapshot
+    }
+
+    fn get(&mut self, store: &'static str, key: Key) {
+        self.ask(Query::Get { store, key });
+    }
+
+    fn scan(&mut self, store: &'static str, index: Option<&'static str>, prefix: Key) {
+        self.ask(Query::Scan { store, index, prefix, after: None, limit: None });
+    }
+
+    fn ask(&mut self, query: Query) {
+        if self.asked.insert(query.clone()) {
+            self.next.push(query);
+        }
+    }
+
+    fn read<T: DeserializeOwned>(&mut self, store: &str, row: &RowText) -> Option<T> {
+        let value = serde_json::from_str(&row.text).ok();
+        if value.is_none() {
+            let place = format!("{store}/{}", row.key);
+            self.snapshot.unreadable.push(Unreadable { place, text: row.text.clone() });
+        }
+        value
+    }
+
+    fn got(&mut self, store: &'static str, key: &Key, row: Option<RowText>) {
+        let Some(row) = row else {
+            self.missing(store, key);
+            return;
+        };
+        match store {
+            "meta" => {
+                self.snapshot.meta = self.read::<Meta>(store, &row).unwrap_or_default();
+                self.begin();
+            }
+            "records" => {
+                if let Some(record) = self.read::<Record>(store, &row) {
+                    self.snapshot.records.insert(record.key.clone(), record);
+                }
+            }
+            "conflicts" => self.scanned(store, &row),
+            "settled" => self.scanned(store, &row),
+            "cursors" => {
+                if let Some(cursor) = self.read::<CursorRow>(store, &row) {
+                    self.snapshot.cursors.insert(cursor.scope.clone(), cursor);
+                }
+            }
+            "aliases" => {
+                let (Some(own), [Part::Text(collection), Part::Text(named)]) =
+                    (self.read::<String>(store, &row), key.as_slice())
+                else {
+                    return;
+                };
+                let named = EntityKey::new(&**collection, &**named);
+                self.record(&EntityKey::new(&*named.collection, &*own));
+                self.snapshot.aliases.insert(named, own);
+            }
+            _ => {}
+        }
+    }
+
+    fn missing(&mut self, store: &'static str, key: &Key) {
+        match (store, key.as_slice()) {
+            ("meta", _) => self.begin(),
+            ("records", [Part::Text(collection), Part::Text(id)]) => {
+                self.alias(&EntityKey::new(&**collection, &**id));
+            }
+            _ => {}
+        }
+    }
+
+    fn alias(&mut self, named: &EntityKey) {
+        if self.snapshot.meta.aliases > 0 {
+            self.get("aliases", entity(named));
+        }
+    }
+
+    /// With the database's own state known: what is empty need not be looked through.
+    fn begin(&mut self) {
+        if std::mem::replace(&mut self.began, true) {
+            return;
+        }
+        for root in self.need.roots.clone() {
+            match root {
+                Root::Record(key) => self.record(&key),
+                Root::Pulled(key) => {
+                    self.alias(&key);
+                    self.record(&key);
+                }
+                Root::Op(id) => {
+                    self.scan("outbox", Some("ids"), vec![text(id.to_string())]);
+                    self.get("settled", vec![text(id.to_string())]);
+                }
+                Root::Ready { .. } => self.scan_ready(None),
+                Root::Flights => self.scan("outbox", Some("flight"), Vec::new()),
+                Root::Conflict(id) => self.get("conflicts", vec![text(id.to_string())]),
+                Root::Conflicts => self.scan("conflicts", None, Vec::new()),
+                Root::Cursor(scope) => self.get("cursors", vec![text(&*scope.0)]),
+                Root::Outbox => self.scan("outbox", None, Vec::new()),
+                Root::Records => self.scan("records", None, Vec::new()),
+                Root::Settled { limit } => self.ask(Query::Scan {
+                    store: "settled",
+                    index: Some("at"),
+                    prefix: Vec::new(),
+                    after: None,
+                    limit: Some(limit),
+                }),
+                Root::Journal { limit } => self.ask(Query::Scan {
+                    store: "journal",
+                    index: None,
+                    prefix: Vec::new(),
+                    after: None,
+                    limit: Some(limit),
+                }),
+            }
+        }
+    }
+
+    fn record(&mut self, key: &EntityKey) {
+        self.get("records", entity(key));
+        if self.snapshot.meta.counts.in_outbox() > 0 {
+            self.scan("outbox", Some("entity"), entity(key));
+        }
+    }
+
+    fn scan_ready(&mut self, after: Option<Key>) {
+        self.ask(Query::Scan {
+            store: "outbox",
+            index: Some("ready"),
+            prefix: Vec::new(),
+            after,
+            limit: Some(READY_ROUND),
+        });
+    }
+
+    fn ready_root(&self) -> Option<(usize, Wall, Wall)> {
+        self.need.roots.iter().find_map(|root| match root {
+            Root::Ready { limit, now, horizon } => Some((*limit, *now, now.plus(*horizon))),
+            _ => None,
+        })
+    }
+
+    fn has_enough(&self) -> bool {
+        let ready = self.snapshot.ops.values().filter(|op| op.ready).count();
+        self.ready_root().is_none_or(|(limit, ..)| ready >= limit)
+    }
+
+    fn found(&mut self, op: Operation, by_ready: bool) {
+        if by_ready {
+            let Some((limit, now, horizon)) = self.ready_root() else { return };
+            if let OpState::Queued { not_before: Some(at) } = op.state
+                && at > now
+                && at <= horizon
+            {
+                let earliest = self.snapshot.next_due.map_or(at, |due| due.min(at));
+                self.snapshot.next_due = Some(earliest);
+                return;
+            }
+            if self.snapshot.ops.values().filter(|known| known.ready).count() >= limit {
+                return;
+            }
+            if self.snapshot.meta.aliases > 0 {
+                self.get("records", entity(&op.key));
+            }
+        }
+        if self.need.edges {
+            self.follow(&op);
+        }
+        self.snapshot.ops.insert(op.seq, op);
+    }
+
+    fn follow(&mut self, op: &Operation) {
+        self.record(&op.key);
+        if let OpState::Parked(Parked::Conflicted(id)) = &op.state {
+            self.get("conflicts", vec![text(id.to_string())]);
+        }
+        for target in &op.refs {
+            self.record(target);
+        }
+        if op.is_create() {
+            self.scan("outbox", Some("refs"), entity(&op.key));
+        }
+    }
+
+    fn scanned(&mut self, store: &'static str, row: &RowText) {
+        match store {
+            "conflicts" => {
+                let Some(conflict) = self.read::<Conflict>(store, row) else { return };
+                if self.need.edges {
+                    self.record(&conflict.key);
+                }
+                self.snapshot.conflicts.insert(conflict.id, conflict);
+            }
+            "settled" => {
+                let Some(settled) = self.read::<Settled>(store, row) else { return };
+                self.snapshot.settled.insert(settled.op, settled);
+            }
+            "records" => {
+                let Some(record) = self.read::<Record>(store, row) else { return };
+                self.snapshot.records.insert(record.key.clone(), record);
+            }
+            "journal" => {
+                let Some(line) = self.read::<JournalLine>(store, row) else { return };
+                self.snapshot.journal.insert(line.line, line);
+            }
+            _ => {}
+        }
+    }
+}
+
+/// The rows of one collection and of its operations: what a listing reads.
+#[must_use]
+pub fn listing(collection: &str) -> [Query; 2] {
+    let scan = |store, index| Query::Scan {
+        store,
+        index,
+        prefix: vec![text(collection)],
+        after: None,
+        limit: None,
+    };
+    [scan("records", None), scan("outbox", Some("entity"))]
+}
+
+/// What a listing read.
+#[must_use]
+pub fn list(answers: [Vec<RowText>; 2]) -> Snapshot {
+    let mut gather = Gather::new(Need::default());
+    let [records, ops] = answers;
+    for row in records {
+        gather.scanned("records", &row);
+    }
+    for row in ops {
+        if let Some(op) = gather.read::<Operation>("outbox", &row) {
+            gather.snapshot.ops.insert(op.seq, op);
+        }
+    }
+    gather.into_snapshot()
+}

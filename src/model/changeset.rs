@@ -1,0 +1,426 @@
+//! What a transaction reads, and what it writes. A plan turns one into the other; nothing else changes a database.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::conflict::Conflict;
+use super::entity::{EntityKey, Record, Version};
+use super::ids::{ConflictId, DeviceId, Epoch, IdSeed, OpId, Seq, Term};
+use super::operation::{Fate, Operation};
+use super::remote::{Cursor, Scope};
+use super::time::{Millis, Stamp, Wall};
+
+/// The format of rows that this release writes.
+pub const FORMAT: u32 = 1;
+
+/// What a transaction reads: roots, and the edges to follow inside the transaction (R23).
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Need {
+    /// Where to start.
+    pub roots: Vec<Root>,
+    /// Whether to follow an operation to its record's queue and conflict, to the records it refers to, and, from a create,
+    /// to the operations that refer to its record.
+    pub edges: bool,
+}
+
+/// A place to start reading.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Root {
+    /// A record and its queue; by the server's id where no record has the own id.
+    Record(EntityKey),
+    /// The record of a pulled change, by the server's id, and its queue.
+    Pulled(EntityKey),
+    /// An operation in the outbox, or what is kept of a settled one.
+    Op(OpId),
+    /// What may leave now, most urgent first.
+    Ready {
+        /// How many operations at the most.
+        limit: usize,
+        /// The time.
+        now: Wall,
+        /// A `not_before` further away than this counts as now (R19).
+        horizon: Millis,
+    },
+    /// What is in flight.
+    Flights,
+    /// A conflict, its operation and its record.
+    Conflict(ConflictId),
+    /// All conflicts.
+    Conflicts,
+    /// A cursor.
+    Cursor(Scope),
+    /// The whole outbox.
+    Outbox,
+    /// All records.
+    Records,
+    /// Settled rows, oldest first.
+    Settled {
+        /// How many at the most.
+        limit: usize,
+    },
+    /// Journal lines, oldest first.
+    Journal {
+        /// How many at the most.
+        limit: usize,
+    },
+}
+
+impl Need {
+    /// These roots with all edges.
+    #[must_use]
+    pub fn of(roots: Vec<Root>) -> Self {
+        Self { roots, edges: true }
+    }
+
+    /// These roots and nothing further.
+    #[must_use]
+    pub fn only(roots: Vec<Root>) -> Self {
+        Self { roots, edges: false }
+    }
+}
+
+/// What was read. Every lookup is by an ordered key: nothing here depends on a hash.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Snapshot {
+    /// The database's own state.
+    pub meta: Meta,
+    /// Records by key.
+    pub records: BTreeMap<EntityKey, Record>,
+    /// Operations by place.
+    pub ops: BTreeMap<Seq, Operation>,
+    /// Conflicts by id.
+    pub conflicts: BTreeMap<ConflictId, Conflict>,
+    /// What is kept of settled operations.
+    pub settled: BTreeMap<OpId, Settled>,
+    /// Cursors by scope.
+    pub cursors: BTreeMap<Scope, CursorRow>,
+    /// From a collection and a server's id to the own id.
+    pub aliases: BTreeMap<EntityKey, String>,
+    /// Journal lines by place.
+    pub journal: BTreeMap<u64, JournalLine>,
+    /// The earliest operation that only waits for its time.
+    pub next_due: Option<Wall>,
+    /// Rows that could not be read (R2).
+    pub unreadable: Vec<Unreadable>,
+}
+
+impl Snapshot {
+    /// The operation of this id, or the one that it was folded into.
+    #[must_use]
+    pub fn op(&self, id: OpId) -> Option<&Operation> {
+        self.ops.values().find(|op| op.id == id || op.folded.contains(&id))
+    }
+
+    /// The operations on a record, in order.
+    pub fn queue<'a>(&'a self, key: &'a EntityKey) -> impl Iterator<Item = &'a Operation> {
+        self.ops.values().filter(move |op| op.key == *key)
+    }
+
+    /// The own key of a record that the server named.
+    #[must_use]
+    pub fn own_key(&self, named: &EntityKey) -> EntityKey {
+        match self.aliases.get(named) {
+            Some(id) => EntityKey::new(&*named.collection, &**id),
+            None => named.clone(),
+        }
+    }
+}
+
+/// A row that could not be read. It is kept as it is, and reported.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unreadable {
+    /// Where it was found: a store and a key, or `pull`.
+    pub place: String,
+    /// Its bytes.
+    pub text: String,
+}
+
+/// The database's own state, in one row.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Meta {
+    /// Of the rows.
+    pub format: u32,
+    /// The database's name for servers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub device: Option<DeviceId>,
+    /// Of the newest leader.
+    #[serde(default)]
+    pub term: Term,
+    /// The greatest place ever given to an operation.
+    #[serde(default)]
+    pub floor: Seq,
+    /// The newest stamp.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clock: Option<Stamp>,
+    /// Completed pulls.
+    #[serde(default)]
+    pub pulls: Epoch,
+    /// The last push that emptied what could leave.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_push: Option<Wall>,
+    /// The last completed pull.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_pull: Option<Wall>,
+    /// Whether something was applied since the last completed pull began: not yet `synced` (P37).
+    #[serde(default)]
+    pub pull_due: bool,
+    /// Journal lines ever written.
+    #[serde(default)]
+    pub journal: u64,
+    /// Aliases ever made.
+    #[serde(default)]
+    pub aliases: u64,
+    /// Both sides of the balance (R10).
+    #[serde(default)]
+    pub counts: Counts,
+}
+
+impl Default for Meta {
+    fn default() -> Self {
+        Self {
+            format: FORMAT,
+            device: None,
+            term: Term(0),
+            floor: Seq(0),
+            clock: None,
+            pulls: Epoch(0),
+            last_push: None,
+            last_pull: None,
+            pull_due: false,
+            journal: 0,
+            aliases: 0,
+            counts: Counts::default(),
+        }
+    }
+}
+
+/// The balance of R10: every write that came in is somewhere.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct Counts {
+    /// Writes accepted.
+    pub accepted: u64,
+    /// Operations made in the place of others.
+    pub derived: u64,
+    /// Operations brought from another device.
+    pub imported: u64,
+    /// Ended: the server has them.
+    pub applied: u64,
+    /// Ended: inside an older operation.
+    pub folded: u64,
+    /// Ended: made and removed before they left.
+    pub annihilated: u64,
+    /// Ended: the server's side was taken.
+    pub yielded: u64,
+    /// Ended: another took their place.
+    pub superseded: u64,
+    /// Ended: given up by a person.
+    pub discarded: u64,
+    /// Given to another device.
+    pub handed_over: u64,
+    /// In the outbox: queued, in flight or acked.
+    pub pending: u64,
+    /// Of these, in flight.
+    pub in_flight: u64,
+    /// In the outbox: behind a parked one.
+    pub blocked: u64,
+    /// In the outbox: conflicted or rejected.
+    pub parked: u64,
+    /// Open conflicts.
+    pub conflicts: u64,
+    /// Bytes of user data in the outbox.
+    pub bytes: u64,
+}
+
+impl Counts {
+    /// Whether the balance holds (R10).
+    #[must_use]
+    pub fn balances(&self) -> bool {
+        self.accepted + self.derived + self.imported
+            == self.applied
+                + self.folded
+                + self.annihilated
+                + self.yielded
+                + self.superseded
+                + self.discarded
+                + self.handed_over
+                + self.pending
+                + self.blocked
+                + self.parked
+    }
+
+    /// Operations that did not end.
+    #[must_use]
+    pub fn in_outbox(&self) -> u64 {
+        self.pending + self.blocked + self.parked
+    }
+}
+
+/// What is kept of an operation that ended (R9), so that its outcome is known in any tab at any later time.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Settled {
+    /// The operation.
+    pub op: OpId,
+    /// How it ended; names the successor, if there is one.
+    pub fate: Fate,
+    /// When.
+    pub at: Wall,
+    /// The record's version afterwards.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<Version>,
+    /// The id that the server gave the record.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub server_id: Option<String>,
+}
+
+/// Where the pull of one scope stands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CursorRow {
+    /// The scope.
+    pub scope: Scope,
+    /// Where to go on; nothing before the first page.
+    pub cursor: Option<Cursor>,
+    /// Counts full pulls (R25).
+    pub generation: u32,
+    /// A full pull is under way whose end sweeps what it did not bring.
+    #[serde(default)]
+    pub rebuilding: bool,
+    /// All of the scope was here once.
+    #[serde(default)]
+    pub complete: bool,
+}
+
+/// One line of the trail for support: what happened to an operation. Holds no field values.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JournalLine {
+    /// Its place.
+    pub line: u64,
+    /// When.
+    pub at: Wall,
+    /// The operation.
+    pub op: OpId,
+    /// Its record.
+    pub key: EntityKey,
+    /// How it ended.
+    pub fate: Fate,
+}
+
+/// What a transaction writes: completely or not at all.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Changeset {
+    /// The database's own state.
+    pub meta: Option<Meta>,
+    /// Records to store.
+    pub records: BTreeMap<EntityKey, Record>,
+    /// Records to take out: neither base nor operations are left.
+    pub drop_records: Vec<EntityKey>,
+    /// Operations to store.
+    pub ops: BTreeMap<Seq, Operation>,
+    /// Conflicts to store.
+    pub conflicts: BTreeMap<ConflictId, Conflict>,
+    /// Conflicts to forget.
+    pub drop_conflicts: Vec<ConflictId>,
+    /// Cursors to store.
+    pub cursors: Vec<CursorRow>,
+    /// Aliases to store: never deleted.
+    pub aliases: Vec<(EntityKey, String)>,
+    /// Settled rows to store.
+    pub settled: Vec<Settled>,
+    /// Settled rows to forget.
+    pub drop_settled: Vec<OpId>,
+    /// Journal lines to store.
+    pub journal: Vec<JournalLine>,
+    /// Journal lines to forget.
+    pub drop_journal: Vec<u64>,
+    /// What could not be read.
+    pub quarantine: Vec<Unreadable>,
+    /// Operations that ended. Private: only [`Changeset::finish_op`] fills it.
+    finished: Vec<Seq>,
+}
+
+impl Changeset {
+    /// Takes an operation out of the outbox: the only way to do it (R9). Writes the journal line and the settled row, and
+    /// those of the writes folded into it.
+    pub fn finish_op(&mut self, op: &Operation, fate: Fate, at: Wall, line: u64) {
+        self.ops.remove(&op.seq);
+        self.finished.push(op.seq);
+        self.journal.push(JournalLine {
+            line,
+            at,
+            op: op.id,
+            key: op.key.clone(),
+            fate: fate.clone(),
+        });
+        let folded = match &fate {
+            Fate::Annihilated => Fate::Annihilated,
+            Fate::Applied
+            | Fate::Folded(_)
+            | Fate::Yielded(_)
+            | Fate::Superseded(_)
+            | Fate::Discarded
+            | Fate::HandedOver => Fate::Folded(op.id),
+        };
+        let row = |op, fate| Settled { op, fate, at, version: None, server_id: None };
+        self.settled.extend(op.folded.iter().map(|id| row(*id, folded.clone())));
+        self.settled.push(row(op.id, fate));
+    }
+
+    /// The operations that ended, by place. A place that was given to a successor is stored, not deleted.
+    pub fn finished(&self) -> impl Iterator<Item = Seq> {
+        self.finished.iter().copied().filter(|seq| !self.ops.contains_key(seq))
+    }
+
+    /// Whether nothing is written.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// What a plan decides: what to write, and what to tell the caller.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Decision<T> {
+    /// What to write. Empty for a refusal.
+    pub changes: Changeset,
+    /// What to tell.
+    pub output: T,
+}
+
+impl<T> Decision<T> {
+    /// Writes nothing.
+    pub fn nothing(output: T) -> Self {
+        Self { changes: Changeset::default(), output }
+    }
+}
+
+/// A named transaction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Verb {
+    /// Appears in logs, errors and traces.
+    pub name: &'static str,
+    /// When it counts as stored.
+    pub durability: Durability,
+}
+
+/// When a transaction counts as stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Durability {
+    /// When it survives a power cut.
+    Strict,
+    /// When the operating system has it: for what can be had again.
+    Relaxed,
+}
+
+/// The arguments that every plan gets: time and chance are no plan's own business.
+#[derive(Debug, Clone, Copy)]
+pub struct Ctx {
+    /// The time.
+    pub now: Wall,
+    /// The caller's term, where the verb is the leader's.
+    pub term: Option<Term>,
+    /// Where new ids come from.
+    pub ids: IdSeed,
+    /// A random number, for waiting times.
+    pub jitter: u64,
+}

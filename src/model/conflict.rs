@@ -1,0 +1,123 @@
+//! Conflicts: both sides changed a record. Both are kept until somebody decides, and after that until `tidy` (P19).
+
+use serde::{Deserialize, Serialize};
+
+use super::edit::Path;
+use super::entity::{EntityKey, Presence, Version};
+use super::ids::{ConflictId, OpId};
+use super::json::Document;
+use super::time::{Stamp, Wall};
+
+/// What the two sides did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ConflictKind {
+    /// Both changed it.
+    UpdateUpdate,
+    /// We changed it, the server deleted it.
+    UpdateDelete,
+    /// We deleted it, the server changed it.
+    DeleteUpdate,
+    /// Both made it.
+    CreateCreate,
+}
+
+/// A conflict record.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Conflict {
+    /// Its name.
+    pub id: ConflictId,
+    /// The record.
+    pub key: EntityKey,
+    /// The operation that met the server's change.
+    pub op: OpId,
+    /// What the two sides did.
+    pub kind: ConflictKind,
+    /// The ancestor, as far as it is known: at least at the paths that the operation touches.
+    pub base: Option<Document>,
+    /// Our side, with all later edits.
+    pub mine: Presence,
+    /// The server's side.
+    pub theirs: Presence,
+    /// The server's version.
+    pub version: Option<Version>,
+    /// The server's time.
+    pub stamp: Option<Stamp>,
+    /// Where the two sides differ.
+    pub fields: Vec<Path>,
+    /// When it was found.
+    pub at: Wall,
+    /// Who is asked.
+    pub asks: Asks,
+    /// How it ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resolved: Option<Resolved>,
+}
+
+/// Who is asked to decide (R26).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Asks {
+    /// The application's resolver.
+    Callback,
+    /// A person.
+    Person,
+}
+
+/// How a conflict ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Resolved {
+    /// Who decided.
+    pub by: Decider,
+    /// What: `mine`, `theirs`, `merged` or `fields`.
+    pub choice: String,
+    /// When.
+    pub at: Wall,
+    /// The call that decided: makes a repeat of it recognisable (R22).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub call: Option<OpId>,
+}
+
+/// Who decided.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Decider {
+    /// The declared strategy.
+    Policy,
+    /// The application's resolver.
+    Callback,
+    /// A person.
+    Person,
+}
+
+/// A decision.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Choice {
+    /// Our side, over theirs.
+    Mine,
+    /// The server's side.
+    Theirs,
+    /// A document that somebody made of both, or a deletion.
+    Merged(Presence),
+    /// A side for each path; paths that are not named take the server's.
+    Fields(Vec<(Path, Side)>),
+}
+
+impl Choice {
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Mine => "mine",
+            Self::Theirs => "theirs",
+            Self::Merged(_) => "merged",
+            Self::Fields(_) => "fields",
+        }
+    }
+}
+
+/// One of the two sides.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Side {
+    /// The device's.
+    Mine,
+    /// The server's.
+    Theirs,
+}

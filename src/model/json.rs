@@ -1,0 +1,380 @@
+//! JSON as text. A document is stored, sent and shown as the text it came in; only the members that a plan touches are
+//! ever split out of it (SEMANTICS R5), so numbers keep their digits and a page of a thousand records costs no trees.
+
+use std::fmt;
+use std::rc::Rc;
+
+use serde::de::{self, Deserializer, MapAccess, Visitor};
+use serde::ser::Serializer;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+/// Deepest nesting of a document, counted in brackets. Deeper input is refused before acceptance.
+pub const MAX_DEPTH: usize = 64;
+
+/// One JSON value, as its text. Two values are equal when their RFC 8785 texts are equal: member order, white space and
+/// the spelling of numbers do not matter.
+///
+/// ```
+/// use holdfast::model::Json;
+/// assert_eq!(Json::parse(r#"{"a":1,"b":2.0}"#).unwrap(), Json::parse(r#"{ "b": 2, "a": 1 }"#).unwrap());
+/// ```
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Json(Rc<RawValue>);
+
+/// Why a text is not a value or a document that we accept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum JsonError {
+    /// The text is not JSON.
+    Syntax,
+    /// The text is JSON, but not an object.
+    NotAnObject,
+    /// Nested deeper than [`MAX_DEPTH`].
+    TooDeep,
+}
+
+impl fmt::Display for JsonError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Syntax => "not JSON",
+            Self::NotAnObject => "not a JSON object",
+            Self::TooDeep => "nested too deeply",
+        })
+    }
+}
+
+impl Json {
+    /// Checks and keeps a text.
+    pub fn parse(text: &str) -> Result<Self, JsonError> {
+        if depth(text) > MAX_DEPTH {
+            return Err(JsonError::TooDeep);
+        }
+        let raw: Box<RawValue> = serde_json::from_str(text).map_err(|_| JsonError::Syntax)?;
+        Ok(Self(raw.into()))
+    }
+
+    /// The text of the value.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        self.0.get()
+    }
+
+    /// Whether the value is an object.
+    #[must_use]
+    pub fn is_object(&self) -> bool {
+        self.text().starts_with('{')
+    }
+
+    fn from_string(text: String) -> Self {
+        match RawValue::from_string(text) {
+            Ok(raw) => Self(raw.into()),
+            Err(_) => Self(RawValue::NULL.to_owned().into()),
+        }
+    }
+}
+
+impl PartialEq for Json {
+    fn eq(&self, other: &Self) -> bool {
+        if Rc::ptr_eq(&self.0, &other.0) || self.text() == other.text() {
+            return true;
+        }
+        match (serde_json::from_str(self.text()), serde_json::from_str(other.text())) {
+            (Ok(a), Ok(b)) => same(&a, &b),
+            _ => false,
+        }
+    }
+}
+
+impl Eq for Json {}
+
+impl fmt::Debug for Json {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.text())
+    }
+}
+
+/// Numbers are compared as the doubles that RFC 8785 prints, so `1`, `1.0` and `1e0` are one value.
+fn same(a: &Value, b: &Value) -> bool {
+    match (a, b) {
+        (Value::Number(x), Value::Number(y)) => x.as_f64() == y.as_f64(),
+        (Value::Array(x), Value::Array(y)) => {
+            x.len() == y.len() && x.iter().zip(y).all(|(x, y)| same(x, y))
+        }
+        (Value::Object(x), Value::Object(y)) => {
+            x.len() == y.len()
+                && x.iter().all(|(key, value)| y.get(key).is_some_and(|other| same(value, other)))
+        }
+        _ => a == b,
+    }
+}
+
+fn depth(text: &str) -> usize {
+    let (mut depth, mut deepest, mut quoted, mut escaped) = (0usize, 0usize, false, false);
+    for byte in text.bytes() {
+        if quoted {
+            match byte {
+                _ if escaped => escaped = false,
+                b'\\' => escaped = true,
+                b'"' => quoted = false,
+                _ => {}
+            }
+            continue;
+        }
+        match byte {
+            b'"' => quoted = true,
+            b'{' | b'[' => {
+                depth += 1;
+                deepest = deepest.max(depth);
+            }
+            b'}' | b']' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    deepest
+}
+
+/// The JSON text of one object: what an application stores under an id.
+#[derive(Clone, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub struct Document(Json);
+
+impl Document {
+    /// Checks and keeps the text of an object.
+    pub fn parse(text: &str) -> Result<Self, JsonError> {
+        Self::from_json(Json::parse(text)?)
+    }
+
+    /// Takes a value that is an object.
+    pub fn from_json(json: Json) -> Result<Self, JsonError> {
+        if json.is_object() { Ok(Self(json)) } else { Err(JsonError::NotAnObject) }
+    }
+
+    /// The text of the object.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        self.0.text()
+    }
+
+    /// The whole object as a value.
+    #[must_use]
+    pub fn as_json(&self) -> &Json {
+        &self.0
+    }
+
+    /// The members, in their order; of a doubled name the last value counts, as in `JSON.parse`.
+    #[must_use]
+    pub fn fields(&self) -> Vec<(String, Json)> {
+        split(self.text())
+    }
+
+    /// The value at a path of member names.
+    #[must_use]
+    pub fn get(&self, path: &[String]) -> Option<Json> {
+        path.iter().try_fold(self.0.clone(), |at, name| {
+            if !at.is_object() {
+                return None;
+            }
+            split(at.text()).into_iter().find(|(key, _)| key == name).map(|(_, value)| value)
+        })
+    }
+}
+
+impl fmt::Debug for Document {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.text())
+    }
+}
+
+impl<'de> Deserialize<'de> for Document {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        Self::from_json(Json::deserialize(from)?).map_err(de::Error::custom)
+    }
+}
+
+/// The members of an object's text.
+fn split(text: &str) -> Vec<(String, Json)> {
+    struct Members;
+    impl<'de> Visitor<'de> for Members {
+        type Value = Vec<(String, Json)>;
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("an object")
+        }
+        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+            let mut members: Self::Value = Vec::new();
+            while let Some((key, value)) = map.next_entry::<String, Json>()? {
+                match members.iter_mut().find(|(known, _)| *known == key) {
+                    Some(slot) => slot.1 = value,
+                    None => members.push((key, value)),
+                }
+            }
+            Ok(members)
+        }
+    }
+    let mut from = serde_json::Deserializer::from_str(text);
+    from.deserialize_map(Members).unwrap_or_default()
+}
+
+/// A document while edits are applied to it: only the objects on the way of an edit are split.
+pub(crate) enum Node {
+    Raw(Json),
+    Object(Vec<(String, Node)>),
+}
+
+impl Node {
+    pub(crate) fn new(document: &Document) -> Self {
+        Self::Raw(document.0.clone())
+    }
+
+    pub(crate) fn empty() -> Self {
+        Self::Object(Vec::new())
+    }
+
+    /// The members, if this is an object.
+    fn members(&mut self) -> Option<&mut Vec<(String, Self)>> {
+        if let Self::Raw(json) = self {
+            if !json.is_object() {
+                return None;
+            }
+            let members = split(json.text());
+            *self = Self::Object(members.into_iter().map(|(k, v)| (k, Self::Raw(v))).collect());
+        }
+        match self {
+            Self::Object(members) => Some(members),
+            Self::Raw(_) => None,
+        }
+    }
+
+    /// Writes a value at a path; what stands in the way and is not an object becomes one.
+    pub(crate) fn set(&mut self, path: &[String], value: &Json) {
+        let Some((name, rest)) = path.split_first() else {
+            *self = Self::Raw(value.clone());
+            return;
+        };
+        if self.members().is_none() {
+            *self = Self::empty();
+        }
+        let Some(members) = self.members() else { return };
+        if let Some((_, child)) = members.iter_mut().find(|(key, _)| key == name) {
+            child.set(rest, value);
+        } else {
+            let mut child = Self::empty();
+            child.set(rest, value);
+            members.push((name.clone(), child));
+        }
+    }
+
+    /// Takes a member out; nothing happens where it is not.
+    pub(crate) fn remove(&mut self, path: &[String]) {
+        let (Some((name, rest)), Some(members)) = (path.split_first(), self.members()) else {
+            return;
+        };
+        if rest.is_empty() {
+            members.retain(|(key, _)| key != name);
+        } else if let Some((_, child)) = members.iter_mut().find(|(key, _)| key == name) {
+            child.remove(rest);
+        }
+    }
+
+    pub(crate) fn into_json(self) -> Json {
+        match self {
+            Self::Raw(json) => json,
+            Self::Object(_) => {
+                let mut text = String::new();
+                self.print(&mut text);
+                Json::from_string(text)
+            }
+        }
+    }
+
+    pub(crate) fn into_document(self) -> Document {
+        Document(self.into_json())
+    }
+
+    fn print(&self, out: &mut String) {
+        match self {
+            Self::Raw(json) => out.push_str(json.text()),
+            Self::Object(members) => {
+                out.push('{');
+                for (index, (key, value)) in members.iter().enumerate() {
+                    if index > 0 {
+                        out.push(',');
+                    }
+                    out.push_str(&quote(key));
+                    out.push(':');
+                    value.print(out);
+                }
+                out.push('}');
+            }
+        }
+    }
+}
+
+/// A text as a JSON string.
+#[must_use]
+pub fn quote(text: &str) -> String {
+    struct Quoted<'a>(&'a str);
+    impl Serialize for Quoted<'_> {
+        fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+            to.serialize_str(self.0)
+        }
+    }
+    serde_json::to_string(&Quoted(text)).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_are_equal_by_meaning_not_by_spelling() {
+        for (a, b, equal) in [
+            (r#"{"a":1,"b":[true,null]}"#, r#"{ "b":[true,null], "a":1.0 }"#, true),
+            ("-0", "0", true),
+            ("\"\\u0061\"", "\"a\"", true),
+            ("9007199254740993", "9007199254740992", true), // beyond 2^53 a double cannot tell them apart
+            ("[1,2]", "[2,1]", false),
+            ("null", "false", false),
+            (r#"{"a":null}"#, "{}", false),
+        ] {
+            assert_eq!(Json::parse(a).unwrap() == Json::parse(b).unwrap(), equal, "{a} {b}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_an_object_is_refused() {
+        assert_eq!(Document::parse("[1]").unwrap_err(), JsonError::NotAnObject);
+        assert_eq!(Document::parse("{\"a\":").unwrap_err(), JsonError::Syntax);
+        assert_eq!(Document::parse("").unwrap_err(), JsonError::Syntax);
+        assert!(
+            Document::parse(&format!("{{\"a\":{}{}}}", "[".repeat(63), "]".repeat(63))).is_ok()
+        );
+        let deep = format!("{{\"a\":{}{}}}", "[".repeat(64), "]".repeat(64));
+        assert_eq!(Document::parse(&deep).unwrap_err(), JsonError::TooDeep);
+        assert!(
+            Document::parse(
+                r#"{"a":"[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[["}"#
+            )
+            .is_ok()
+        );
+    }
+
+    #[test]
+    fn text_survives_as_it_was_written() {
+        let text = r#"{"price":1.10,"big":1e400000,"__proto__":{"x":1},"":0}"#;
+        let mut node = Node::new(&Document::parse(text).unwrap());
+        node.set(&["__proto__".into(), "x".into()], &Json::parse("2").unwrap());
+        assert_eq!(
+            node.into_document().text(),
+            r#"{"price":1.10,"big":1e400000,"__proto__":{"x":2},"":0}"#
+        );
+    }
+
+    #[test]
+    fn of_a_doubled_name_the_last_value_counts() {
+        let document = Document::parse(r#"{"a":1,"b":2,"a":3}"#).unwrap();
+        assert_eq!(document.fields().len(), 2);
+        assert_eq!(document.get(&["a".into()]).unwrap().text(), "3");
+    }
+}

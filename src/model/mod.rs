@@ -1,0 +1,33 @@
+//! The nouns: plain data, no behaviour beyond constructors and small questions.
+
+pub mod changeset;
+pub mod conflict;
+pub mod edit;
+pub mod entity;
+pub mod error;
+pub mod ids;
+pub mod json;
+pub mod operation;
+pub mod remote;
+pub mod rules;
+pub mod time;
+
+pub use changeset::{
+    Changeset, Counts, Ctx, CursorRow, Decision, Durability, FORMAT, JournalLine, Meta, Need, Root,
+    Settled, Snapshot, Unreadable, Verb,
+};
+pub use conflict::{Asks, Choice, Conflict, ConflictKind, Decider, Resolved, Side};
+pub use edit::{Edit, Path};
+pub use entity::{Base, EntityKey, Presence, Record, Version};
+pub use error::{Code, StoreError, SyncError};
+pub use ids::{ConflictId, DeviceId, Epoch, GroupId, IdSeed, OpId, Seq, Term};
+pub use json::{Document, Json, JsonError};
+pub use operation::{
+    Assumed, Before, Fate, Intent, OpState, Operation, Owner, Parked, Priority, Resolve, Sent, Slot,
+};
+pub use remote::{
+    Batch, Capabilities, Cursor, Departure, Halt, Outcome, PullPage, PushReply, RemoteChange,
+    Scope, Theirs,
+};
+pub use rules::{Backoff, CollectionRules, FieldRule, Limits, Rules, Strategy};
+pub use time::{Millis, Mono, Stamp, Wall};

@@ -1,0 +1,139 @@
+//! What an application declares once, at `open`: how conflicts are settled, what may fold, what the limits are.
+
+use std::collections::BTreeMap;
+
+use super::edit::Path;
+use super::operation::Priority;
+use super::time::Millis;
+
+/// Everything a plan needs to know about the application.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Rules {
+    /// By collection. A collection that is not here does not exist.
+    pub collections: BTreeMap<String, CollectionRules>,
+    /// Of the outbox and of a batch.
+    pub limits: Limits,
+    /// Between attempts.
+    pub backoff: Backoff,
+}
+
+impl Rules {
+    /// The rules of a collection; a pulled record of an undeclared one is kept under the defaults.
+    #[must_use]
+    pub fn of(&self, collection: &str) -> CollectionRules {
+        self.collections.get(collection).cloned().unwrap_or_default()
+    }
+}
+
+/// What an application declares of one collection.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CollectionRules {
+    /// How conflicts are settled.
+    pub strategy: Strategy,
+    /// Rules of single members, by path.
+    pub fields: BTreeMap<Path, FieldRule>,
+    /// Whether edits that never left become one operation.
+    pub coalesce: bool,
+    /// Of its operations, unless a write says otherwise.
+    pub priority: Priority,
+    /// Members that hold the id of a record in another collection.
+    pub references: BTreeMap<Path, String>,
+}
+
+impl Default for CollectionRules {
+    fn default() -> Self {
+        Self {
+            strategy: Strategy::Merge,
+            fields: BTreeMap::new(),
+            coalesce: true,
+            priority: Priority::Normal,
+            references: BTreeMap::new(),
+        }
+    }
+}
+
+/// Who wins where both sides changed the same thing to different values.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Strategy {
+    /// The server; our side is kept in the conflict record.
+    ServerWins,
+    /// The device.
+    ClientWins,
+    /// The newer stamp.
+    LastWriteWins,
+    /// Field by field; a person where both changed one field.
+    Merge,
+    /// A person.
+    Manual,
+    /// The application's resolver.
+    Callback,
+}
+
+/// How one member is merged.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FieldRule {
+    /// The server's value.
+    Server,
+    /// The device's value.
+    Client,
+    /// The newer value.
+    LastWriteWins,
+    /// Members added and removed.
+    Set,
+    /// Differences are added up.
+    Counter,
+    /// The greater value.
+    Max,
+    /// The lesser value.
+    Min,
+    /// Never moves backwards in this list.
+    Monotonic(Vec<String>),
+    /// Both lists, one after the other.
+    Append,
+    /// A person.
+    Manual,
+}
+
+/// How much may wait, and how much may leave at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Operations in the outbox; more are refused, none is evicted (P4).
+    pub outbox_operations: u64,
+    /// Bytes of user data in the outbox.
+    pub outbox_bytes: u64,
+    /// Operations in a request.
+    pub batch_operations: usize,
+    /// Bytes of user data in a request.
+    pub batch_bytes: u64,
+    /// Changes in a page.
+    pub page_changes: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            outbox_operations: 100_000,
+            outbox_bytes: 256 * 1024 * 1024,
+            batch_operations: 100,
+            batch_bytes: 768 * 1024,
+            page_changes: 1_000,
+        }
+    }
+}
+
+/// Waiting times after failures: full jitter below a bound that doubles.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Backoff {
+    /// The first bound.
+    pub base: Millis,
+    /// The greatest bound.
+    pub max: Millis,
+    /// A server's wish longer than this is not waited out: we ask again.
+    pub patience: Millis,
+}
+
+impl Default for Backoff {
+    fn default() -> Self {
+        Self { base: Millis(1_000), max: Millis(60_000), patience: Millis(3_600_000) }
+    }
+}

@@ -1,0 +1,17 @@
+//! What we need from the world. What happens to us is not here: that is a `Signal`.
+
+mod clock;
+mod fetch;
+mod host;
+mod leadership;
+mod remote;
+mod rng;
+mod store;
+
+pub use clock::Clock;
+pub use fetch::{Fetch, FetchError, HttpRequest, HttpResponse, Method};
+pub use host::Host;
+pub use leadership::Leadership;
+pub use remote::Remote;
+pub use rng::Rng;
+pub use store::{RawStore, Store};

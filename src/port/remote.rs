@@ -1,0 +1,21 @@
+//! The server, as the engine knows it.
+
+use std::future::Future;
+
+use crate::model::{Batch, Cursor, Halt, PullPage, PushReply, Scope};
+
+/// A server. A failure is data: nothing here throws.
+pub trait Remote {
+    /// Sends sealed operations and waits for the verdicts.
+    fn push(&self, batch: &Batch) -> impl Future<Output = PushReply>;
+
+    /// Asks for what changed after `cursor`; from the beginning without one.
+    fn pull(
+        &self,
+        scope: &Scope,
+        cursor: Option<&Cursor>,
+    ) -> impl Future<Output = Result<PullPage, Halt>>;
+
+    /// What the backend can do.
+    fn capabilities(&self) -> crate::model::Capabilities;
+}
