@@ -2,14 +2,14 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result, bail};
 
 use crate::args::Args;
 use crate::report::Report;
 use crate::shell::{Cmd, root, target};
 use crate::{pkg, setup};
 
-const CARGO_DENY: &str = "0.18.9";
+const CARGO_DENY: &str = "0.20.2";
 
 pub(crate) fn run(words: &[String]) -> Result<()> {
     let mut args = Args::new(words);
@@ -58,20 +58,22 @@ pub(crate) fn deny(install: bool) -> Result<()> {
             );
             return Ok(());
         }
+        let build = target("tools/deny-build");
         Cmd::cargo()
             .args(["install", "--quiet", "cargo-deny", "--version", CARGO_DENY, "--locked"])
             .arg("--root")
             .arg(&home)
-            .env("CARGO_TARGET_DIR", target("tools/deny-build"))
+            .env("CARGO_TARGET_DIR", &build)
             .env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "0")
             .env("CARGO_PROFILE_RELEASE_LTO", "off")
             .run()?;
+        std::fs::remove_dir_all(&build).with_context(|| build.display().to_string())?;
     }
     let program = if own.is_file() { own } else { PathBuf::from("cargo-deny") };
     for manifest in ["Cargo.toml", "tools/Cargo.toml"] {
         Cmd::new(&program)
-            .args(["--locked", "--manifest-path", manifest])
-            .args(["check", "--config", "deny.toml", "licenses", "bans", "sources"])
+            .args(["--locked", "--manifest-path", manifest, "--config", "deny.toml"])
+            .args(["check", "--hide-inclusion-graph", "licenses", "bans", "sources"])
             .run()?;
     }
     Ok(())
