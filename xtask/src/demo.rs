@@ -1,19 +1,19 @@
 //! The till, served on loopback by the reference server.
 
-use std::fs::OpenOptions;
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::io::{BufRead as _, BufReader};
 use std::net::{Ipv4Addr, TcpListener};
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 
 use anyhow::{Context as _, Result, bail};
 
 use crate::args::Args;
-use crate::shell::{self, Cmd, Stopwatch, find_program, root, target};
+use crate::shell::{Cmd, Stopwatch, find_program, root, target};
 use crate::{pkg, setup};
 
 const PORT: u16 = 4650;
+/// No secret: the server listens on loopback, and its sales are invented. The page suggests it.
+const TOKEN: &str = "demo";
 
 pub(crate) fn run(words: &[String]) -> Result<()> {
     let mut args = Args::new(words);
@@ -33,11 +33,10 @@ pub(crate) fn run(words: &[String]) -> Result<()> {
     server()?;
 
     let database = target("demo/holdfast.db");
-    let token = token(&target("demo/token"))?;
-    let mut server = Server::start(port, &database, &token, &["--rules", "pos"])?;
+    let mut server = Server::start(port, &database, TOKEN, &["--rules", "pos"])?;
     println!();
     println!("The till is at   {}", server.address);
-    println!("Sign in with     any name, token {token}");
+    println!("Sign in with     any name, token {TOKEN}");
     println!("Its database is  {}", database.display());
     println!("Ready after {:.1} s; ctrl-c ends it.", watch.elapsed().as_secs_f64());
     if open
@@ -137,48 +136,5 @@ impl Drop for Server {
         // Both fail only when it has ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
-    }
-}
-
-/// The demo's token: made once, so that a page signed in yesterday still is, and readable by its
-/// owner alone.
-fn token(file: &Path) -> Result<String> {
-    if let Ok(found) = std::fs::read_to_string(file) {
-        let found = found.trim();
-        if !found.is_empty() {
-            return Ok(found.to_owned());
-        }
-    }
-    let mut random = [0_u8; 16];
-    std::fs::File::open("/dev/urandom")
-        .and_then(|mut source| source.read_exact(&mut random))
-        .context("/dev/urandom")?;
-    let token: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
-    shell::write(file, "")?;
-    std::fs::remove_file(file)?;
-    OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(file)
-        .and_then(|mut file| file.write_all(token.as_bytes()))
-        .with_context(|| file.display().to_string())?;
-    Ok(token)
-}
-
-#[cfg(test)]
-mod tests {
-    use std::os::unix::fs::PermissionsExt as _;
-
-    use super::*;
-
-    #[test]
-    fn the_token_is_made_once_and_is_private() {
-        let file = target("xtask-tests").join(format!("token-{}", std::process::id()));
-        let first = token(&file).unwrap();
-        assert_eq!(first.len(), 32);
-        assert_eq!(token(&file).unwrap(), first);
-        assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
-        std::fs::remove_file(&file).unwrap();
     }
 }
