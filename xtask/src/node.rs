@@ -7,11 +7,16 @@ use anyhow::{Context as _, Result, bail};
 use crate::shell::{Cmd, files_below, find_program, root, target};
 use crate::{demo, setup};
 
-/// Runs every `*.test.mjs` and `*.test.ts` below a directory of the repository, one file at a time:
-/// each starts its own browser, and two of them on a small machine only slow each other down.
+/// Runs the tests of a directory: its own `run.mjs` where it has one, else every `*.test.mjs` and
+/// `*.test.ts` below it, one file at a time: each starts its own browser, and two of them on a small
+/// machine only slow each other down.
 pub(crate) fn test(dir: &str) -> Result<()> {
     setup::npm()?;
     let at = root().join(dir);
+    let own = at.join("run.mjs");
+    if own.is_file() {
+        return node().arg(own).arg("--package").run();
+    }
     let files: Vec<PathBuf> =
         files_below(&at)?.into_iter().filter(|file| kind(file).is_some()).collect();
     if files.is_empty() {
@@ -25,16 +30,20 @@ pub(crate) fn test(dir: &str) -> Result<()> {
             Some(Kind::JavaScript) | None => file,
         });
     }
-    let mut node = Cmd::new("node")
-        .args(["--test", "--test-concurrency=1", "--test-reporter=spec"])
+    node().args(["--test", "--test-concurrency=1", "--test-reporter=spec"]).args(run).run()
+}
+
+/// Node, told where the things under test lie.
+fn node() -> Cmd {
+    let node = Cmd::new("node")
         .env("HOLDFAST_ROOT", root())
         .env("HOLDFAST_PKG", root().join("pkg"))
         .env("HOLDFAST_WWW", demo::www_dir())
         .env("HOLDFAST_SERVER", demo::server_program());
-    if let Some(chromium) = find_program("chromium") {
-        node = node.env("CHROMIUM", chromium);
+    match find_program("chromium") {
+        Some(chromium) => node.env("CHROMIUM", chromium),
+        None => node,
     }
-    node.args(run).run()
 }
 
 #[derive(Debug, PartialEq, Eq)]
