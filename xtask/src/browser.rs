@@ -58,28 +58,28 @@ pub(crate) fn test(engine: Engine) -> Result<()> {
     };
     // No --quiet: cargo would pass it on to the runner, which refuses it.
     cargo = cargo.args(["test", "--locked", "--package", "holdfast", "--target"]);
-    cargo = cargo.arg("wasm32-unknown-unknown");
-    for name in test_names()? {
-        cargo = cargo.arg("--test").arg(name);
-    }
     cargo
+        .arg("wasm32-unknown-unknown")
+        .args(test_flags()?)
         .env(driver, program)
         .env("WASM_BINDGEN_TEST_TIMEOUT", "120")
         .env("WASM_BINDGEN_TEST_DRIVER_TIMEOUT", "30")
         .run()
 }
 
-fn test_names() -> Result<Vec<String>> {
+/// `--test <name>` for each of `tests/browser*.rs`.
+pub(crate) fn test_flags() -> Result<Vec<String>> {
     let tests = root().join("tests");
-    let names: Vec<String> = files_below(&tests)?
+    let flags: Vec<String> = files_below(&tests)?
         .iter()
         .filter(|file| file.parent() == Some(tests.as_path()))
         .filter(|file| file.extension().is_some_and(|extension| extension == "rs"))
         .filter_map(|file| file.file_stem()?.to_str().map(str::to_owned))
         .filter(|name| name.starts_with("browser"))
+        .flat_map(|name| ["--test".to_owned(), name])
         .collect();
-    if names.is_empty() {
+    if flags.is_empty() {
         bail!("no tests/browser*.rs");
     }
-    Ok(names)
+    Ok(flags)
 }

@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result, bail};
 use crate::args::Args;
 use crate::report::Report;
 use crate::shell::{Cmd, root, target};
-use crate::{pkg, setup};
+use crate::{browser, pkg, setup};
 
 const CARGO_DENY: &str = "0.20.2";
 
@@ -35,15 +35,14 @@ pub(crate) fn format() -> Result<()> {
 }
 
 pub(crate) fn clippy() -> Result<()> {
-    let clippy = || Cmd::cargo().args(["clippy", "--quiet", "--locked", "--all-targets"]);
-    clippy().args(["--workspace", "--", "-D", "warnings"]).run()?;
-    clippy()
-        .args(["--package", "holdfast", "--features", "planted", "--", "-D", "warnings"])
-        .run()?;
-    clippy()
-        .args(["--package", "holdfast", "--target", "wasm32-unknown-unknown"])
-        .args(["--", "-D", "warnings"])
-        .run()
+    let clippy = || Cmd::cargo().args(["clippy", "--quiet", "--locked"]);
+    let deny = ["--", "-D", "warnings"];
+    clippy().args(["--workspace", "--all-targets"]).args(deny).run()?;
+    let client = || clippy().args(["--package", "holdfast"]);
+    client().args(["--all-targets", "--features", "planted"]).args(deny).run()?;
+    // Not every target: unit tests run natively, and what they use need not build for the web.
+    let web = client().args(["--target", "wasm32-unknown-unknown", "--lib"]);
+    web.args(browser::test_flags()?).args(deny).run()
 }
 
 /// Licences, bans and sources of every crate. Advisories need a database from the network, see
