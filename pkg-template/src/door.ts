@@ -55,6 +55,11 @@ export interface Door {
   close(): Promise<void>;
 }
 
+/** The wasm class. */
+export interface DoorClass {
+  open(options: DoorOptions, callbacks: DoorCallbacks): Promise<Door>;
+}
+
 /** What the core calls. None of these throws or rejects. */
 export interface DoorCallbacks {
   /** A notice after a commit: `status` with an object, every other kind with JSON text. */

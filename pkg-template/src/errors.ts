@@ -25,9 +25,9 @@ const RETRYABLE: ReadonlySet<Code> = new Set<Code>([
  *
  * @example
  * try {
- *   await orders.create({ price: Number.NaN });
+ *   await orders.create({ table: Number.NaN });
  * } catch (error) {
- *   if (isHoldfastError(error)) console.log(error.code, error.path);   // "invalid-value" "price"
+ *   if (isHoldfastError(error)) console.log(error.code, error.path);   // "invalid-value" "table"
  * }
  */
 export class HoldfastError extends Error {

@@ -1,5 +1,6 @@
 import { crashAll } from "./core.js";
-import initGlue, { Door as DoorClass, holdfast_door, on_panic } from "./dist/holdfast.js";
+import initGlue, { Door, holdfast_door, on_panic } from "./dist/holdfast.js";
+import type { DoorClass } from "./door.js";
 import { HoldfastError } from "./errors.js";
 import type { InitInput } from "./types.js";
 
@@ -12,7 +13,7 @@ const DOOR = 1;
 const MAGIC = [0x00, 0x61, 0x73, 0x6d];
 
 let loader: Loader | undefined;
-let loading: Promise<typeof DoorClass> | undefined;
+let loading: Promise<DoorClass> | undefined;
 
 /** Called by the entries, at import: remembers how to load, loads nothing. */
 export function setLoader(load: Loader): void {
@@ -33,7 +34,7 @@ export async function init(input?: InitInput): Promise<void> {
 }
 
 /** The wasm class, loaded if it is not yet. */
-export function door(input?: InitInput): Promise<typeof DoorClass> {
+export function door(input?: InitInput): Promise<DoorClass> {
   loading ??= load(input).catch((error: unknown) => {
     loading = undefined;
     throw error;
@@ -41,7 +42,7 @@ export function door(input?: InitInput): Promise<typeof DoorClass> {
   return loading;
 }
 
-async function load(given: InitInput | undefined): Promise<typeof DoorClass> {
+async function load(given: InitInput | undefined): Promise<DoorClass> {
   if (typeof WebAssembly !== "object") throw failure("there is no WebAssembly here");
   if (given === undefined && loader === undefined) {
     throw failure(
@@ -60,7 +61,7 @@ async function load(given: InitInput | undefined): Promise<typeof DoorClass> {
   if (holdfast_door() !== DOOR)
     throw failure("the wasm file and the JavaScript are of different releases");
   on_panic(crashAll);
-  return DoorClass;
+  return Door;
 }
 
 async function compile(input: InitInput | undefined): Promise<WebAssembly.Module> {

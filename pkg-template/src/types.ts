@@ -858,7 +858,7 @@ export interface StandardOptions {
  * @example
  * const remote = defineRemote({
  *   async push(batch, { token, signal }) { return { outcomes: await post("/save", batch, token, signal) }; },
- *   async pull({ cursor, limit }, { token, signal }) { return await fetchChanges(cursor, limit, token, signal); },
+ *   async pull({ cursor, limit }, { signal }) { return await changesSince(cursor, limit, signal); },
  * });
  */
 export interface RemoteFunctions {
@@ -901,7 +901,7 @@ export interface RemoteContext {
  * Operations to bring to the server, in order.
  *
  * @example
- * for (const operation of batch.operations) save(operation.opId, operation);
+ * for (const operation of batch.operations) await save(operation, undefined, signal);
  */
 export interface PushBatch {
   readonly deviceId: string;

@@ -1,10 +1,7 @@
 // What is used of the glue that wasm-bindgen writes beside the wasm file.
-import type { DoorCallbacks, Door as DoorInstance, DoorOptions } from "../door.js";
+import type { DoorClass } from "../door.js";
 
-export class Door {
-  private constructor();
-  static open(options: DoorOptions, callbacks: DoorCallbacks): Promise<DoorInstance>;
-}
+export const Door: DoorClass;
 
 /** The number of the interface between the wasm and the TypeScript. */
 export function holdfast_door(): number;

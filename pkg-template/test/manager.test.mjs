@@ -1,0 +1,561 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { deferred, load, openFake, rejection, STATUS } from "./fake.mjs";
+
+const { SyncManager, defineRemote, standard } = await load("node.js");
+
+/** Runs `body` and returns what it reported to the developer. */
+async function reported(body) {
+  const seen = [];
+  const before = globalThis.reportError;
+  globalThis.reportError = (error) => seen.push(error);
+  try {
+    await body();
+  } finally {
+    globalThis.reportError = before;
+  }
+  return seen;
+}
+
+test("open hands over complete, plain options", async () => {
+  const { calls } = await openFake(
+    {},
+    {
+      user: "u",
+      remote: standard({
+        baseUrl: "http://localhost/api/",
+        headers: { "X-Shop": "7" },
+        timeout: 5,
+      }),
+      collections: {
+        orders: {
+          conflicts: "manual",
+          references: { customerId: "customers" },
+          coalesce: false,
+          priority: "high",
+        },
+        customers: {},
+      },
+      getToken: () => "t",
+    },
+  );
+  assert.deepEqual(calls[0][1], {
+    name: "test",
+    user: "u",
+    remote: {
+      kind: "standard",
+      baseUrl: "http://localhost/api",
+      headers: [["X-Shop", "7"]],
+      timeout: 5,
+    },
+    token: true,
+    collections: [
+      {
+        name: "orders",
+        conflicts: "manual",
+        references: [{ field: "customerId", collection: "customers" }],
+        coalesce: false,
+        priority: "high",
+      },
+      { name: "customers", conflicts: "merge", references: [], coalesce: true, priority: "normal" },
+    ],
+    durability: "strict",
+    allowMemory: false,
+  });
+});
+
+const good = {
+  name: "n",
+  remote: standard({ baseUrl: "http://h/a" }),
+  collections: { orders: {} },
+};
+const remote = (options) => ({ ...good, remote: standard({ baseUrl: "http://h/a", ...options }) });
+const collections = (given) => ({ ...good, collections: given });
+const WRONG = [
+  ["nothing", undefined, "options"],
+  ["no name", { ...good, name: undefined }, "name"],
+  ["an empty name", { ...good, name: "" }, "name"],
+  ["a long name", { ...good, name: "n".repeat(65) }, "name"],
+  ["a number as user", { ...good, user: 7 }, "user"],
+  ["no collections", collections({}), "collections"],
+  ["a name with a space", collections({ "my orders": {} }), "collections.my orders"],
+  [
+    "another policy",
+    collections({ orders: { conflicts: "mine" } }),
+    "collections.orders.conflicts",
+  ],
+  ["another priority", collections({ orders: { priority: 1 } }), "collections.orders.priority"],
+  [
+    "a reference to nothing",
+    collections({ orders: { references: { c: "x" } } }),
+    "collections.orders.references.c",
+  ],
+  ["a schema that is none", collections({ orders: { schema: {} } }), "collections.orders.schema"],
+  ["another durability", { ...good, durability: "none" }, "durability"],
+  ["a token for getToken", { ...good, getToken: "secret" }, "getToken"],
+  ["no remote", { ...good, remote: undefined }, "remote"],
+  ["half a remote", { ...good, remote: { kind: "custom", push() {} } }, "remote"],
+  ["no address", remote({ baseUrl: undefined }), "remote.baseUrl"],
+  ["a relative address without a page", remote({ baseUrl: "/api" }), "remote.baseUrl"],
+  ["another protocol", remote({ baseUrl: "file:///x" }), "remote.baseUrl"],
+  ["a password in the address", remote({ baseUrl: "http://u:secret@h/a" }), "remote.baseUrl"],
+  ["a question in the address", remote({ baseUrl: "http://h/a?key=secret" }), "remote.baseUrl"],
+  [
+    "the token as a header",
+    remote({ headers: { authorization: "secret" } }),
+    "remote.headers.authorization",
+  ],
+  ["a header that is a number", remote({ headers: { "X-A": 1 } }), "remote.headers.X-A"],
+  ["a negative timeout", remote({ timeout: -1 }), "remote.timeout"],
+];
+for (const [name, options, path] of WRONG) {
+  test(`open refuses ${name}`, async () => {
+    const error = await rejection(SyncManager.open(options));
+    assert.equal(error.code, "invalid-options", error.message);
+    assert.equal(error.path, path);
+    assert.ok(!error.message.includes("secret"));
+  });
+}
+
+test("a write crosses as text and resolves with its receipt", async () => {
+  const { sync, calls } = await openFake({
+    outcome: async () => ({ kind: "applied", version: "1" }),
+  });
+  const orders = sync.collection("orders");
+  const receipt = await orders.create(
+    { table: 7, note: undefined },
+    { id: "order-1", priority: "high" },
+  );
+  assert.deepEqual(calls.at(-1), ["create", "orders", "order-1", '{"table":7}', "high"]);
+  assert.deepEqual([receipt.id, receipt.opId], ["order-1", "op-1"]);
+  await orders.patch("order-1", { note: null });
+  assert.deepEqual(calls.at(-1), ["patch", "orders", "order-1", '{"note":null}', undefined]);
+  await orders.replace("order-1", { table: null });
+  assert.deepEqual(calls.at(-1), ["replace", "orders", "order-1", '{"table":null}', undefined]);
+  await orders.remove("order-1", { priority: "low" });
+  assert.deepEqual(calls.at(-1), ["remove", "orders", "order-1", "low"]);
+  assert.ok(
+    !calls.some(([name]) => name === "outcome"),
+    "the verdict is asked for only when somebody looks",
+  );
+  assert.deepEqual(await receipt.synced, { kind: "applied", version: "1" });
+  assert.equal(receipt.synced, receipt.synced);
+  assert.equal(calls.filter(([name]) => name === "outcome").length, 1);
+});
+
+test("a verdict that nobody waits for rejects quietly", async () => {
+  const { sync } = await openFake({
+    outcome: async () => Promise.reject('{"code":"storage-lost","message":"m"}'),
+  });
+  const unhandled = [];
+  const listen = (error) => unhandled.push(error);
+  process.on("unhandledRejection", listen);
+  const receipt = await sync.collection("orders").create({});
+  void receipt.synced;
+  await new Promise((resolve) => setImmediate(() => setImmediate(resolve)));
+  process.off("unhandledRejection", listen);
+  assert.deepEqual(unhandled, []);
+  assert.equal((await rejection(receipt.synced)).code, "storage-lost");
+});
+
+test("the document is taken as it is at the call", async () => {
+  const { sync, calls } = await openFake();
+  const document = { lines: [1] };
+  const writing = sync.collection("orders").create(document);
+  document.lines.push(2);
+  await writing;
+  assert.equal(calls.at(-1)[3], '{"lines":[1]}');
+});
+
+test("what is no JSON never reaches the core", async () => {
+  const { sync, calls } = await openFake();
+  const orders = sync.collection("orders");
+  for (const write of [
+    () => orders.create({ at: new Date() }),
+    () => orders.patch("a", { n: [undefined] }),
+    () => orders.replace("a", []),
+    () => orders.create({}, { id: 7 }),
+    () => orders.patch(7, {}),
+    () => orders.replace(undefined, {}),
+    () => orders.remove({ id: "a" }),
+    () => orders.get(null),
+    () => orders.list({ limit: 0 }),
+    () => sync.outbox.list({ state: "none" }),
+    () => sync.outbox.retry(5),
+    () => sync.conflicts.resolve("c", { keep: "both" }),
+    () => sync.conflicts.resolve("c", { fields: { a: "his" } }),
+    () => sync.conflicts.resolve("c", undefined),
+    () => sync.conflicts.resolve("c", { merged: { at: new Date() } }),
+    () => sync.outcome(undefined),
+  ]) {
+    assert.equal((await rejection(write())).code, "invalid-value", write.toString());
+  }
+  assert.deepEqual(
+    calls.map(([name]) => name),
+    ["open", "status"],
+  );
+});
+
+test("an unknown collection throws, also one that every object has", async () => {
+  const { sync } = await openFake();
+  for (const name of ["sales", "constructor", "__proto__", undefined]) {
+    assert.throws(() => sync.collection(name), { code: "unknown-collection" });
+  }
+});
+
+test("an error of the core arrives typed", async () => {
+  const { sync } = await openFake({
+    create: async () => Promise.reject('{"code":"exists","message":"there is one","opId":"op-9"}'),
+  });
+  const error = await rejection(sync.collection("orders").create({}, { id: "a" }));
+  assert.deepEqual([error.code, error.opId, error.retryable], ["exists", "op-9", false]);
+});
+
+test("after close every call rejects, and what waits ends", async () => {
+  const { sync, calls } = await openFake({
+    outcome: () => deferred().promise,
+    drain: () => deferred().promise,
+  });
+  const waiting = [rejection(sync.drain()), rejection(sync.outcome("op-1"))];
+  await sync.close();
+  await sync.close();
+  for (const error of await Promise.all(waiting)) assert.equal(error.code, "closed");
+  assert.equal(calls.filter(([name]) => name === "close").length, 1);
+  const before = calls.length;
+  for (const call of [
+    () => sync.collection("orders").create({}),
+    () => sync.collection("orders").get("a"),
+    () => sync.sync(),
+    () => sync.audit(),
+    () => sync.outbox.list(),
+    () => sync.conflicts.list(),
+  ]) {
+    assert.equal((await rejection(call())).code, "closed");
+  }
+  sync.pause();
+  sync.poke();
+  assert.equal(calls.length, before);
+});
+
+test("await using closes", async () => {
+  const { sync, calls } = await openFake();
+  if (Symbol.asyncDispose === undefined) return assert.ok(typeof sync.close === "function");
+  await sync[Symbol.asyncDispose]();
+  assert.equal(calls.at(-1)[0], "close");
+});
+
+test("a call that was given up does not start", async () => {
+  const { sync, calls } = await openFake();
+  const signal = AbortSignal.abort();
+  for (const call of [
+    () => sync.sync({ signal }),
+    () => sync.drain({ signal }),
+    () => sync.outcome("op", { signal }),
+    () => sync.collection("orders").create({}, { signal }),
+    () => sync.collection("orders").list({ signal }),
+    () => sync.outbox.discard("op", { signal }),
+    () => sync.conflicts.list({ signal }),
+  ]) {
+    assert.equal((await rejection(call())).code, "aborted");
+  }
+  assert.equal(calls.length, 2);
+});
+
+test("opening that was given up is closed when it succeeds after all", async () => {
+  const opening = deferred();
+  const closed = deferred();
+  globalThis.openFake = () => opening.promise;
+  const controller = new AbortController();
+  const error = rejection(SyncManager.open({ ...good, signal: controller.signal }));
+  controller.abort();
+  assert.equal((await error).code, "aborted");
+  opening.resolve({ status: () => STATUS, close: async () => closed.resolve() });
+  await closed.promise;
+});
+
+test("a snapshot of the status is the same object until it changes", async () => {
+  const { sync, emit } = await openFake();
+  const { subscribe, getSnapshot } = sync.status;
+  const first = getSnapshot();
+  assert.equal(getSnapshot(), first);
+  const seen = [];
+  const stop = subscribe((status) => seen.push(status));
+  const next = { ...STATUS, kind: "pending" };
+  emit("status", next);
+  assert.equal(getSnapshot(), next);
+  stop();
+  stop();
+  emit("status", STATUS);
+  assert.deepEqual(seen, [next]);
+});
+
+test("a listener that throws is reported once and disturbs nobody", async () => {
+  const { sync, emit } = await openFake();
+  const heard = [];
+  const broken = new Error("listener");
+  sync.on("cycle", () => {
+    throw broken;
+  });
+  sync.on("cycle", (report) => heard.push(report));
+  sync.status.subscribe(() => {
+    throw broken;
+  });
+  const seen = await reported(() => {
+    emit("cycle", '{"ended":"done"}');
+    emit("status", STATUS);
+  });
+  assert.deepEqual(seen, [broken, broken]);
+  assert.deepEqual(heard, [{ ended: "done" }]);
+});
+
+test("a listener may leave while it is called, and the same one may come twice", async () => {
+  const { sync, emit } = await openFake();
+  const heard = [];
+  const listener = () => heard.push("twice");
+  const first = sync.on("cycle", () => stop());
+  const stop = sync.on("cycle", () => heard.push("gone"));
+  sync.on("cycle", listener);
+  sync.on("cycle", listener);
+  emit("cycle", "{}");
+  first();
+  assert.deepEqual(heard, ["twice", "twice"]);
+  assert.throws(() => sync.on("progres", () => {}), { code: "invalid-options" });
+});
+
+test("progress goes to the caller of sync while it runs", async () => {
+  const cycle = deferred();
+  const { sync, emit } = await openFake({ sync: () => cycle.promise });
+  const seen = [];
+  const running = sync.sync({ onProgress: (progress) => seen.push(progress.done) });
+  emit("progress", '{"phase":"push","done":1}');
+  cycle.resolve({ ended: "done" });
+  assert.deepEqual(await running, { ended: "done" });
+  emit("progress", '{"phase":"push","done":2}');
+  assert.deepEqual(seen, [1]);
+});
+
+test("a panic is one fatal event, ends what waits, and later calls say crashed", async () => {
+  const { sync, calls } = await openFake({ drain: () => deferred().promise });
+  const fatal = [];
+  sync.on("fatal", (error) => fatal.push(error.code));
+  const waiting = rejection(sync.drain());
+  globalThis.fakePanic("index out of bounds");
+  globalThis.fakePanic("again");
+  assert.equal((await waiting).code, "crashed");
+  assert.deepEqual(fatal, ["crashed"]);
+  assert.equal(sync.status.getSnapshot().kind, "crashed");
+  assert.equal((await rejection(sync.collection("orders").create({}))).code, "crashed");
+  await sync.close();
+  assert.ok(!calls.some(([name]) => name === "close"), "a dead instance is not called");
+});
+
+test("a trap without a panic reads as crashed too", async () => {
+  const { sync } = await openFake({
+    audit: () => {
+      throw new WebAssembly.RuntimeError("unreachable");
+    },
+  });
+  const fatal = [];
+  sync.on("fatal", (error) => fatal.push(error.code));
+  assert.equal((await rejection(sync.audit())).code, "crashed");
+  assert.deepEqual(fatal, ["crashed"]);
+});
+
+test("events that come while open still runs are not lost", async () => {
+  globalThis.openFake = async (_, callbacks) => {
+    callbacks.emit("status", { ...STATUS, kind: "offline" });
+    return { status: () => STATUS, close: async () => {} };
+  };
+  const sync = await SyncManager.open(good);
+  assert.equal(sync.status.getSnapshot().kind, "offline");
+});
+
+test("getToken is asked with a reason; a throw or nonsense is reported and is no token", async () => {
+  const { signal } = new AbortController();
+  const asked = [];
+  const { callbacks } = await openFake(
+    {},
+    { getToken: async (request) => void asked.push(request) },
+  );
+  assert.equal(await callbacks.token("refused", signal), undefined);
+  assert.deepEqual(asked, [{ reason: "refused", signal }]);
+  const broken = new Error("token");
+  for (const getToken of [
+    () => {
+      throw broken;
+    },
+    () => 7,
+  ]) {
+    const { callbacks: other } = await openFake({}, { getToken });
+    const seen = await reported(async () =>
+      assert.equal(await other.token("initial", signal), null),
+    );
+    assert.equal(seen.length, 1);
+  }
+  const { callbacks: none } = await openFake();
+  assert.equal(await none.token("initial", signal), undefined);
+});
+
+test("a custom remote speaks objects, its failures are words", async () => {
+  const { signal } = new AbortController();
+  const seen = [];
+  let answer = () => ({ outcomes: [{ opId: "o", kind: "applied" }] });
+  const { callbacks, calls } = await openFake(
+    {},
+    {
+      remote: defineRemote({
+        capabilities: { groups: true },
+        push: async (...args) => {
+          seen.push(args);
+          return answer();
+        },
+        pull: async () => ({ changes: [], cursor: "c", more: false }),
+      }),
+    },
+  );
+  assert.deepEqual(calls[0][1].remote, { kind: "custom", groups: true, wholeRecord: false });
+  assert.equal(
+    await callbacks.push('{"deviceId":"d"}', "t", signal),
+    '{"outcomes":[{"opId":"o","kind":"applied"}]}',
+  );
+  assert.deepEqual(seen, [[{ deviceId: "d" }, { token: "t", signal }]]);
+  await callbacks.push("{}", undefined, signal);
+  assert.deepEqual(seen[1][1], { signal });
+  assert.equal(
+    await callbacks.pull("{}", undefined, signal),
+    '{"changes":[],"cursor":"c","more":false}',
+  );
+  answer = () => {
+    throw { halt: "later", after: 3 };
+  };
+  assert.equal(await callbacks.push("{}", undefined, signal), '{"halt":"later","after":3}');
+  const warnings = [];
+  const warn = console.warn;
+  console.warn = (...args) => warnings.push(args);
+  answer = () => {
+    throw new TypeError("Failed to fetch");
+  };
+  assert.equal(await callbacks.push("{}", undefined, signal), '{"halt":"unreachable"}');
+  assert.equal(await callbacks.push("{}", undefined, signal), '{"halt":"unreachable"}');
+  console.warn = warn;
+  assert.equal(warnings.length, 1);
+  for (const nonsense of [undefined, 7, [], { outcomes: [{ version: Number.NaN }] }]) {
+    answer = () => nonsense;
+    const reports = await reported(async () =>
+      assert.equal(await callbacks.push("{}", undefined, signal), '{"halt":"protocol"}'),
+    );
+    assert.equal(reports.length, 1);
+  }
+});
+
+test("a live list reads when somebody looks, again after a change, once for many", async () => {
+  const reads = [];
+  const { sync, emit } = await openFake({
+    list: () => {
+      const read = deferred();
+      reads.push(read);
+      return read.promise;
+    },
+  });
+  const live = sync.collection("orders").live();
+  assert.deepEqual(live.getSnapshot(), { state: "loading" });
+  assert.equal(reads.length, 0);
+  const seen = [];
+  const step = () => new Promise((resolve) => setImmediate(resolve));
+  const stop = live.subscribe((list) => seen.push(list));
+  await step();
+  assert.equal(reads.length, 1);
+  const change = (collection) => emit("change", JSON.stringify([{ collection, ids: ["a"] }]));
+  for (let n = 0; n < 5; n += 1) change("orders");
+  change("customers");
+  await step();
+  assert.equal(reads.length, 1, "one read at a time");
+  reads[0].resolve('{"items":[],"complete":false}');
+  await step();
+  assert.equal(reads.length, 2, "one more for five changes");
+  reads[1].resolve('{"items":[{"id":"a","document":{},"meta":{}}],"complete":true}');
+  await step();
+  assert.deepEqual(
+    seen.map((list) => list.items.length),
+    [0, 1],
+  );
+  assert.equal(live.getSnapshot(), seen[1]);
+  change("customers");
+  await step();
+  assert.equal(reads.length, 2);
+  change("orders");
+  await step();
+  reads[2].reject('{"code":"storage-lost","message":"m"}');
+  await step();
+  assert.equal(live.getSnapshot().error.code, "storage-lost");
+  stop();
+  change("orders");
+  await step();
+  assert.equal(reads.length, 3, "nobody looks any more");
+});
+
+const orderSchema = {
+  "~standard": {
+    version: 1,
+    vendor: "test",
+    validate: (value) =>
+      typeof value.table === "number"
+        ? { value: { status: "open", ...value } }
+        : { issues: [{ message: "a table is needed", path: ["lines", 0, { key: "table" }] }] },
+  },
+};
+
+test("a schema checks before anything is stored, and fills in", async () => {
+  const { sync, calls } = await openFake(
+    { get: async () => '{"id":"a","document":{"table":1,"note":"x"},"meta":{}}' },
+    { collections: { orders: { schema: orderSchema } } },
+  );
+  const orders = sync.collection("orders");
+  await orders.create({ table: 1 });
+  assert.equal(calls.at(-1)[3], '{"status":"open","table":1}');
+  for (const write of [
+    () => orders.create({}),
+    () => orders.replace("a", {}),
+    () => orders.patch("a", { table: null }),
+    () => orders.patch("a", { table: "x" }),
+  ]) {
+    const error = await rejection(write());
+    assert.deepEqual([error.code, error.path], ["invalid-value", "lines[0].table"]);
+  }
+  await orders.patch("a", { note: null });
+  assert.equal(calls.at(-1)[3], '{"note":null}');
+});
+
+test("with idField the id is in the document, and the same in both places", async () => {
+  const { sync, calls } = await openFake({}, { collections: { orders: { idField: "key" } } });
+  const orders = sync.collection("orders");
+  await orders.create({ table: 1 });
+  assert.deepEqual(calls.at(-1).slice(1, 4), ["orders", "new-id", '{"table":1,"key":"new-id"}']);
+  await orders.create({ key: "own" });
+  assert.deepEqual(calls.at(-1).slice(1, 4), ["orders", "own", '{"key":"own"}']);
+  await orders.create({}, { id: "own" });
+  assert.deepEqual(calls.at(-1).slice(1, 4), ["orders", "own", '{"key":"own"}']);
+  await orders.replace("own", { a: 1 });
+  assert.equal(calls.at(-1)[3], '{"a":1,"key":"own"}');
+  for (const write of [
+    () => orders.create({ key: "a" }, { id: "b" }),
+    () => orders.create({ key: 7 }),
+    () => orders.replace("b", { key: "a" }),
+    () => orders.patch("b", { key: "a" }),
+    () => orders.patch("b", { key: null }),
+  ]) {
+    assert.equal((await rejection(write())).code, "invalid-value");
+  }
+});
+
+test("resolutions cross as one of three shapes", async () => {
+  const { sync, calls } = await openFake({ resolve: async () => '{"kind":"resolved"}' });
+  const say = async (resolution) => {
+    assert.deepEqual(await sync.conflicts.resolve("c1", resolution), { kind: "resolved" });
+    return calls.at(-1)[2];
+  };
+  assert.equal(await say({ keep: "mine" }), '{"keep":"mine"}');
+  assert.equal(await say({ merged: { a: -0 } }), '{"merged":{"a":0}}');
+  assert.equal(await say({ merged: null }), '{"merged":null}');
+  assert.equal(await say({ fields: { "a.b": "theirs" } }), '{"fields":{"a.b":"theirs"}}');
+});
