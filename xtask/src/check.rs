@@ -22,6 +22,7 @@ pub(crate) fn run(words: &[String]) -> Result<()> {
     let mut report = Report::new();
     report.step("format", format);
     report.step("clippy", clippy);
+    report.step("docs", docs);
     report.step("deny", || deny(full));
     report.step("biome", biome);
     report.step("package", pkg::build);
@@ -43,6 +44,14 @@ pub(crate) fn clippy() -> Result<()> {
     // Not every target: unit tests run natively, and what they use need not build for the web.
     let web = client().args(["--target", "wasm32-unknown-unknown", "--lib"]);
     web.args(browser::test_flags()?).args(deny).run()
+}
+
+/// A link that leads nowhere is an error. The examples themselves run with the native tests.
+pub(crate) fn docs() -> Result<()> {
+    Cmd::cargo()
+        .args(["doc", "--quiet", "--locked", "--workspace", "--no-deps"])
+        .env("RUSTDOCFLAGS", "-D warnings")
+        .run()
 }
 
 /// Licences, bans and sources of every crate. Advisories need a database from the network, see

@@ -77,6 +77,14 @@ fn table(rows: &[(String, Ending, Duration)], total: Duration) -> String {
         let _ = writeln!(out, "  {name:width$}  {:>7.1} s  {ending}", took.as_secs_f64());
     }
     let _ = writeln!(out, "  {:width$}  {:>7.1} s", "total", total.as_secs_f64());
+    let count = |wanted: fn(&Ending) -> bool| rows.iter().filter(|row| wanted(&row.1)).count();
+    let _ = writeln!(
+        out,
+        "  steps: {} passed, {} failed, {} not run",
+        count(|ending| *ending == Ending::Passed),
+        count(|ending| matches!(ending, Ending::Failed(_))),
+        count(|ending| matches!(ending, Ending::NotRun(_))),
+    );
     out
 }
 
@@ -117,7 +125,8 @@ mod tests {
         let rows = [row("check", Ending::Passed), row("e2e", Ending::Failed("a\nb".to_owned()))];
         assert_eq!(
             table(&rows, Duration::from_secs(3)),
-            "\n  check      1.2 s  ok\n  e2e        1.2 s  FAILED: a\n  total      3.0 s\n"
+            "\n  check      1.2 s  ok\n  e2e        1.2 s  FAILED: a\n  total      3.0 s\n  \
+             steps: 1 passed, 1 failed, 0 not run\n"
         );
     }
 

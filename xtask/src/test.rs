@@ -32,6 +32,7 @@ const STEPS: &[Step] = &[
     step("setup", setup::all),
     step("format", |_| check::format()),
     step("clippy", |_| check::clippy()),
+    step("docs", |_| check::docs()),
     step("deny", check::deny),
     step("biome", |_| check::biome()),
     step("native", |_| native()),
