@@ -499,6 +499,19 @@ pub enum OutcomeKind {
     Retry,
 }
 
+impl OutcomeKind {
+    /// The word on the wire.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Applied => "applied",
+            Self::Conflict => "conflict",
+            Self::Rejected => "rejected",
+            Self::Retry => "retry",
+        }
+    }
+}
+
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "the shape serde asks for")]
 fn is_false(value: &bool) -> bool {
     !*value
