@@ -3,4 +3,7 @@
 pub mod layout;
 pub mod memory;
 pub mod model;
+pub mod plan;
+pub mod planted;
 pub mod port;
+pub mod schedule;

@@ -340,6 +340,12 @@ pub struct Changeset {
 }
 
 impl Changeset {
+    /// One that writes the database's own state.
+    #[must_use]
+    pub fn of_meta(meta: Meta) -> Self {
+        Self { meta: Some(meta), ..Self::default() }
+    }
+
     /// Takes an operation out of the outbox: the only way to do it (R9). Writes the journal line and the settled row, and
     /// those of the writes folded into it.
     pub fn finish_op(&mut self, op: &Operation, fate: Fate, at: Wall, line: u64) {

@@ -120,6 +120,9 @@ pub struct Record {
     /// The scope that brought it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scope: Option<Scope>,
+    /// The id by which the server knows it, where that is another (R16).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub server_id: Option<String>,
     /// The full pull that last confirmed it (R25).
     #[serde(default)]
     pub generation: u32,
@@ -132,7 +135,15 @@ impl Record {
     /// A record that nobody has written yet.
     #[must_use]
     pub fn new(key: EntityKey) -> Self {
-        Self { key, base: None, view: None, scope: None, generation: 0, modified: 0 }
+        Self {
+            key,
+            base: None,
+            view: None,
+            scope: None,
+            server_id: None,
+            generation: 0,
+            modified: 0,
+        }
     }
 
     /// The version of the base.

@@ -132,8 +132,41 @@ pub struct Backoff {
     pub patience: Millis,
 }
 
+impl Backoff {
+    /// How long to wait before an attempt: anything below a bound that doubles with each failure (full jitter), so that a
+    /// fleet of devices that lost the same server does not come back in step. `attempt` counts failures from 1.
+    #[must_use]
+    pub fn delay(&self, attempt: u32, jitter: u64) -> Millis {
+        let doublings = attempt.saturating_sub(1).min(32);
+        let bound = self.base.0.saturating_mul(1 << doublings).min(self.max.0);
+        Millis(jitter % bound.saturating_add(1))
+    }
+
+    /// A server's wish as far as we follow it.
+    #[must_use]
+    pub fn respect(&self, wish: Millis) -> Millis {
+        wish.min(self.patience)
+    }
+}
+
 impl Default for Backoff {
     fn default() -> Self {
         Self { base: Millis(1_000), max: Millis(60_000), patience: Millis(3_600_000) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn delays_stay_below_a_bound_that_doubles_up_to_the_greatest() {
+        let backoff = Backoff::default();
+        for (attempt, bound) in [(1, 1_000), (2, 2_000), (3, 4_000), (7, 60_000), (1_000, 60_000)] {
+            for jitter in [0, 1, 12_345_678_901, u64::MAX] {
+                assert!(backoff.delay(attempt, jitter).0 <= bound, "{attempt} {jitter}");
+            }
+            assert_eq!(backoff.delay(attempt, bound), Millis(bound));
+        }
     }
 }

@@ -1,0 +1,118 @@
+//! Keys and rows, from and to JavaScript. A row is `{ text, <index>: key... }` under a key of its own.
+
+use js_sys::{Array, JSON, JsString, Object, Reflect};
+use wasm_bindgen::prelude::*;
+use web_sys::IdbKeyRange;
+
+use crate::layout::{Key, Part, Row, RowText, STORES};
+
+#[wasm_bindgen]
+extern "C" {
+    #[wasm_bindgen(extends = Object)]
+    type RowObject;
+    #[wasm_bindgen(method, setter)]
+    fn set_text(this: &RowObject, text: &str);
+    #[wasm_bindgen(method, getter)]
+    fn text(this: &RowObject) -> JsValue;
+    #[wasm_bindgen(method, getter)]
+    fn entity(this: &RowObject) -> JsValue;
+}
+
+pub(super) fn key(key: &[Part]) -> Array {
+    let array = Array::new();
+    for part in key {
+        array.push(&match part {
+            Part::Number(number) => JsValue::from_f64(*number as f64),
+            Part::Text(text) => JsValue::from_str(text),
+        });
+    }
+    array
+}
+
+/// The keys that begin with `prefix`, after `after`: a list sorts after every text and number, so it ends the range.
+pub(super) fn range(prefix: &Key, after: Option<&JsValue>) -> Result<Option<IdbKeyRange>, JsValue> {
+    if prefix.is_empty() && after.is_none() {
+        return Ok(None);
+    }
+    let upper = key(prefix);
+    upper.push(&Array::new());
+    let prefix: JsValue = key(prefix).into();
+    let lower = after.unwrap_or(&prefix);
+    IdbKeyRange::bound_with_lower_open_and_upper_open(lower, &upper, after.is_some(), true).map(Some)
+}
+
+pub(super) fn row(store: &str, row: &Row) -> Result<JsValue, JsValue> {
+    let object: RowObject = Object::new().unchecked_into();
+    object.set_text(&row.text);
+    for (name, keys) in &row.indexes {
+        let spec = STORES.iter().find(|spec| spec.name == store);
+        let many = spec
+            .and_then(|spec| spec.indexes.iter().find(|index| index.name == *name))
+            .is_some_and(|index| index.many);
+        let mut keys = keys.iter().map(|entry| key(entry));
+        let member = if many { Some(keys.collect::<Array>()) } else { keys.next() };
+        if let Some(member) = member {
+            Reflect::set(&object, &JsValue::from_str(name), &member)?;
+        }
+    }
+    Ok(object.into())
+}
+
+/// What was stored. A row without a text is handed on as it is, in words that no reader takes for a row of ours: it is reported.
+pub(super) fn text(value: &JsValue) -> String {
+    let text = if value.is_object() {
+        value.unchecked_ref::<RowObject>().text().as_string()
+    } else {
+        None
+    };
+    text.unwrap_or_else(|| {
+        let json = JSON::stringify(value).ok().and_then(|json| json.as_string());
+        let mut kept = String::from("no text in ");
+        kept.push_str(json.as_deref().unwrap_or("?"));
+        kept
+    })
+}
+
+/// A key for people.
+pub(super) fn printable(key: &JsValue) -> String {
+    if Array::is_array(key) {
+        return key.unchecked_ref::<Array>().join("/").into();
+    }
+    key.as_string().unwrap_or_else(|| String::from("?"))
+}
+
+pub(super) fn printable_key(own: &[Part]) -> String {
+    key(own).join("/").into()
+}
+
+/// An operation's place: the last part of its entry in the index by entity.
+pub(super) fn entity(value: &JsValue) -> Option<Array> {
+    if !value.is_object() {
+        return None;
+    }
+    let entity = value.unchecked_ref::<RowObject>().entity();
+    Array::is_array(&entity).then(|| entity.unchecked_into())
+}
+
+/// The record of an operation, as the first parts of its entry.
+pub(super) fn record_key(value: &JsValue) -> Option<Key> {
+    let entity = entity(value)?;
+    let part = |at| entity.get(at).as_string().map(Part::Text);
+    Some(vec![part(0)?, part(1)?])
+}
+
+/// How long a row's text is, without copying it.
+pub(super) fn length(value: &JsValue) -> usize {
+    if !value.is_object() {
+        return 0;
+    }
+    let text = value.unchecked_ref::<RowObject>().text();
+    text.dyn_ref::<JsString>().map_or(0, |text| text.length() as usize)
+}
+
+/// The key of an operation's row, known from its entry in the index by entity.
+pub(super) fn outbox_row(value: &JsValue) -> RowText {
+    let place = entity(value).map(|entity| entity.get(2)).and_then(|seq| seq.as_f64());
+    let key = place.map_or_else(|| String::from("?"), |seq| (seq as u64).to_string());
+    RowText { key, text: text(value) }
+}

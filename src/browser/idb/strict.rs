@@ -1,0 +1,303 @@
+//! The raw connection that commits: it asks for durability, and it knows why a transaction ended. Rexie can do neither.
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use js_sys::{Array, Function, Object, Reflect};
+use wasm_bindgen::prelude::*;
+use web_sys::{Event, IdbDatabase, IdbObjectStore, IdbOpenDbRequest, IdbRequest, IdbTransaction};
+
+use super::schema;
+use super::{Failure, codec};
+use crate::browser::wait::Wakers;
+use crate::layout::RowChange;
+use crate::model::Durability;
+
+#[wasm_bindgen]
+extern "C" {
+    #[wasm_bindgen(extends = IdbDatabase)]
+    type Database;
+    #[wasm_bindgen(method, catch, js_name = transaction)]
+    fn begin(
+        this: &Database,
+        stores: &Array,
+        mode: &str,
+        options: &Object,
+    ) -> Result<IdbTransaction, JsValue>;
+
+    #[wasm_bindgen(extends = IdbTransaction)]
+    type Transaction;
+    #[wasm_bindgen(method, getter, js_name = commit)]
+    fn commit_function(this: &Transaction) -> JsValue;
+    #[wasm_bindgen(method, getter, js_name = error)]
+    fn cause(this: &Transaction) -> JsValue;
+
+    #[wasm_bindgen(extends = Event)]
+    type VersionChange;
+    #[wasm_bindgen(method, getter, js_name = newVersion)]
+    fn new_version(this: &VersionChange) -> JsValue;
+}
+
+/// What happened to a connection from outside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Taken {
+    /// Another tab upgrades the database.
+    Upgraded,
+    /// Another tab deletes the database.
+    Deleted,
+    /// The browser closed it.
+    Closed,
+}
+
+/// An open connection.
+pub(super) struct RawConnection {
+    database: Database,
+    _taken: Closure<dyn FnMut(Event)>,
+}
+
+impl RawConnection {
+    pub(super) async fn open(
+        name: &str,
+        version: u32,
+        on_taken: impl Fn(Taken) + 'static,
+    ) -> Result<Self, Failure> {
+        let factory = super::open::factory()?.ok_or_else(Failure::missing)?;
+        let request = factory.open_with_u32(name, version)?;
+        let database: Database = Opening::new(request).await?.unchecked_into();
+        let shared = database.clone();
+        let taken = Closure::<dyn FnMut(Event)>::new(move |event: Event| {
+            let taken = if event.type_() != "versionchange" {
+                Taken::Closed
+            } else if event.unchecked_ref::<VersionChange>().new_version().is_null() {
+                Taken::Deleted
+            } else {
+                Taken::Upgraded
+            };
+            // Closing lets running transactions end, and lets the other tab go on.
+            shared.close();
+            on_taken(taken);
+        });
+        let callback = taken.as_ref().unchecked_ref::<Function>();
+        database.set_onversionchange(Some(callback));
+        database.set_onclose(Some(callback));
+        Ok(Self { database, _taken: taken })
+    }
+
+    /// Begins a transaction over all stores.
+    pub(super) fn begin(&self, durability: Durability) -> Result<Running, Failure> {
+        let options = Object::new();
+        let durability = match durability {
+            Durability::Strict => "strict",
+            Durability::Relaxed => "relaxed",
+        };
+        Reflect::set(&options, &"durability".into(), &durability.into())?;
+        let stores: Array = schema::names().into_iter().map(JsValue::from_str).collect();
+        Ok(Running::new(self.database.begin(&stores, "readwrite", &options)?))
+    }
+
+    pub(super) fn close(&self) {
+        self.database.set_onversionchange(None);
+        self.database.set_onclose(None);
+        self.database.close();
+    }
+}
+
+impl Drop for RawConnection {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+/// An open request. Dropped before it ended, it closes what it opened: a connection that nobody holds would keep every other tab
+/// from upgrading.
+struct Opening;
+
+impl Opening {
+    fn new(request: IdbOpenDbRequest) -> impl Future<Output = Result<JsValue, Failure>> {
+        struct Shared {
+            end: RefCell<Option<Result<JsValue, Failure>>>,
+            gone: Cell<bool>,
+            wakers: Wakers,
+        }
+        struct Waiter(Rc<Shared>);
+        impl Drop for Waiter {
+            fn drop(&mut self) {
+                self.0.gone.set(true);
+                if let Some(Ok(database)) = self.0.end.take() {
+                    database.unchecked_ref::<IdbDatabase>().close();
+                }
+            }
+        }
+        let shared = Rc::new(Shared {
+            end: RefCell::new(None),
+            gone: Cell::new(false),
+            wakers: Wakers::default(),
+        });
+        let (ended, asked) = (Rc::clone(&shared), request.clone());
+        let callback = Closure::<dyn FnMut(Event)>::new(move |event: Event| {
+            if event.type_() == "upgradeneeded" {
+                // Rexie made the stores a moment ago: whoever deleted them since, an empty database is not ours to make.
+                if let Some(transaction) = asked.transaction() {
+                    let _ = transaction.abort();
+                }
+                return;
+            }
+            let end = match asked.error() {
+                Ok(Some(error)) => Err(Failure::of(&error)),
+                Ok(None) | Err(_) => asked.result().map_err(|error| Failure::of(&error)),
+            };
+            if ended.gone.get() {
+                if let Ok(database) = end {
+                    database.unchecked_ref::<IdbDatabase>().close();
+                }
+                return;
+            }
+            *ended.end.borrow_mut() = Some(end);
+            ended.wakers.wake();
+        });
+        let function = callback.into_js_value();
+        let function = function.unchecked_ref::<Function>();
+        request.set_onsuccess(Some(function));
+        request.set_onerror(Some(function));
+        request.set_onupgradeneeded(Some(function));
+        let waiter = Waiter(shared);
+        async move { waiter.0.wakers.until(|| waiter.0.end.take()).await }
+    }
+}
+
+/// A transaction under way. Dropped before its writes were issued it is aborted; after that it ends by itself, wholly.
+pub(super) struct Running {
+    transaction: Transaction,
+    stores: RefCell<BTreeMap<&'static str, IdbObjectStore>>,
+    newest: RefCell<Option<IdbRequest>>,
+    state: Rc<State>,
+    callback: Closure<dyn FnMut(Event)>,
+}
+
+#[derive(Default)]
+struct State {
+    issued: Cell<usize>,
+    answered: Cell<usize>,
+    written: Cell<bool>,
+    end: RefCell<Option<Result<(), Failure>>>,
+    wakers: Wakers,
+}
+
+impl Running {
+    /// The handlers are there before the first request: the end of a transaction is never missed.
+    fn new(transaction: IdbTransaction) -> Self {
+        let transaction: Transaction = transaction.unchecked_into();
+        let state = Rc::new(State::default());
+        let (shared, ended) = (Rc::clone(&state), transaction.clone());
+        let callback = Closure::<dyn FnMut(Event)>::new(move |event: Event| {
+            match event.type_().as_str() {
+                "complete" => *shared.end.borrow_mut() = Some(Ok(())),
+                // The cause is the transaction's own error: full storage fails no request (ARCHITECTURE, fact 10).
+                "abort" => *shared.end.borrow_mut() = Some(Err(Failure::of(&ended.cause()))),
+                _ => shared.answered.set(shared.issued.get()),
+            }
+            shared.wakers.wake();
+        });
+        let function = callback.as_ref().unchecked_ref::<Function>();
+        transaction.set_oncomplete(Some(function));
+        transaction.set_onabort(Some(function));
+        Self {
+            transaction,
+            stores: RefCell::default(),
+            newest: RefCell::default(),
+            state,
+            callback,
+        }
+    }
+
+    pub(super) fn store(&self, name: &'static str) -> Result<IdbObjectStore, Failure> {
+        if let Some(store) = self.stores.borrow().get(name) {
+            return Ok(store.clone());
+        }
+        let store = self.transaction.object_store(name)?;
+        self.stores.borrow_mut().insert(name, store.clone());
+        Ok(store)
+    }
+
+    /// Waits for a request. Requests of one transaction end in the order in which they were issued, so one handler, on the newest
+    /// of them, speaks for all. It runs while the transaction is active, and so does the task that it wakes: a wake-up is a
+    /// microtask.
+    pub(super) async fn answer(&self, request: IdbRequest) -> Result<JsValue, Failure> {
+        let number = self.state.issued.get() + 1;
+        self.state.issued.set(number);
+        let function = self.callback.as_ref().unchecked_ref::<Function>();
+        request.set_onsuccess(Some(function));
+        if let Some(older) = self.newest.replace(Some(request.clone())) {
+            older.set_onsuccess(None);
+        }
+        let state = &self.state;
+        state
+            .wakers
+            .until(|| {
+                if state.answered.get() >= number {
+                    return Some(request.result().map_err(|error| Failure::of(&error)));
+                }
+                let end = state.end.borrow();
+                end.as_ref().map(|end| Err(end.clone().err().unwrap_or_else(Failure::ended)))
+            })
+            .await
+    }
+
+    /// Issues every write, in one go, and asks for the commit.
+    pub(super) fn write(&self, changes: &[RowChange]) -> Result<(), Failure> {
+        let written = changes.iter().try_for_each(|change| self.change(change));
+        if written.is_err() {
+            let _ = self.transaction.abort();
+        }
+        self.state.written.set(true);
+        written?;
+        self.commit();
+        Ok(())
+    }
+
+    fn change(&self, change: &RowChange) -> Result<(), Failure> {
+        match change {
+            RowChange::Put { store, key, row } => {
+                let value = codec::row(store, row)?;
+                self.store(store)?.put_with_key(&value, &codec::key(key))?;
+            }
+            RowChange::Delete { store, key } => {
+                self.store(store)?.delete(&codec::key(key))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Without it the transaction commits all the same, once its requests are answered.
+    fn commit(&self) {
+        let commit = self.transaction.commit_function();
+        if let Some(commit) = commit.dyn_ref::<Function>() {
+            let _ = commit.call0(&self.transaction);
+        }
+    }
+
+    /// Nothing is written: lets others go on.
+    pub(super) fn release(&self) {
+        self.state.written.set(true);
+        self.commit();
+    }
+
+    /// Resolves when the platform says that all is stored, or that nothing is.
+    pub(super) async fn end(&self) -> Result<(), Failure> {
+        self.state.wakers.until(|| self.state.end.borrow().clone()).await
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.transaction.set_oncomplete(None);
+        self.transaction.set_onabort(None);
+        if let Some(newest) = self.newest.take() {
+            newest.set_onsuccess(None);
+        }
+        if !self.state.written.get() && self.state.end.borrow().is_none() {
+            let _ = self.transaction.abort();
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! What a callback sets and a future waits for.
+
+use std::cell::RefCell;
+use std::future::{Future, poll_fn};
+use std::pin::{Pin, pin};
+use std::task::{Poll, Waker};
+
+use super::clock::Timer;
+use crate::model::Millis;
+
+/// The tasks to be woken when something changed.
+#[derive(Debug, Default)]
+pub(crate) struct Wakers(RefCell<Vec<Waker>>);
+
+impl Wakers {
+    pub(crate) fn add(&self, waker: &Waker) {
+        let mut all = self.0.borrow_mut();
+        if !all.iter().any(|known| known.will_wake(waker)) {
+            all.push(waker.clone());
+        }
+    }
+
+    pub(crate) fn wake(&self) {
+        for waker in self.0.take() {
+            waker.wake();
+        }
+    }
+
+    /// Asks now and after every wake-up, until there is an answer.
+    pub(crate) async fn until<T>(&self, mut check: impl FnMut() -> Option<T>) -> T {
+        poll_fn(|cx| match check() {
+            Some(value) => Poll::Ready(value),
+            None => {
+                self.add(cx.waker());
+                Poll::Pending
+            }
+        })
+        .await
+    }
+}
+
+/// Gives up on a future, and drops it, when its time is over.
+pub(crate) async fn within<T>(limit: Millis, future: impl Future<Output = T>) -> Option<T> {
+    let timer = Timer::new(limit);
+    let mut future = pin!(future);
+    poll_fn(|cx| match future.as_mut().poll(cx) {
+        Poll::Ready(value) => Poll::Ready(Some(value)),
+        Poll::Pending if timer.is_over(cx) => Poll::Ready(None),
+        Poll::Pending => Poll::Pending,
+    })
+    .await
+}
+
+/// A future on the heap.
+pub(crate) type Boxed<'a, T> = Pin<Box<dyn Future<Output = T> + 'a>>;
+
+/// Starts all and waits for one after the other. Where they end in their order, as requests of one transaction do, each
+/// wake-up polls one of them, not all.
+pub(crate) async fn in_order<T>(mut futures: Vec<Boxed<'_, T>>) -> Vec<T> {
+    let mut ready: Vec<Option<T>> = Vec::with_capacity(futures.len());
+    poll_fn(|cx| {
+        for future in &mut futures {
+            ready.push(match future.as_mut().poll(cx) {
+                Poll::Ready(value) => Some(value),
+                Poll::Pending => None,
+            });
+        }
+        Poll::Ready(())
+    })
+    .await;
+    let mut values = Vec::with_capacity(ready.len());
+    for (future, early) in futures.into_iter().zip(ready) {
+        values.push(match early {
+            Some(value) => value,
+            None => future.await,
+        });
+    }
+    values
+}

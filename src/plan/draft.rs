@@ -1,0 +1,785 @@
+//! The working copy of one transaction. A plan changes operations and conflicts on it; [`Draft::finish`] then brings every
+//! record that was touched back into order (promote, view, ready) and turns the difference into a changeset.
+//!
+//! The laws kept here, once, for all plans: R1 (view), R6 (only the first operation of a record is judged), R9 (one way out),
+//! R10 (the balance), R11 (ready), R12 (references).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::strategy::{self, Verdict};
+use crate::model::edit;
+use crate::model::{
+    Asks, Assumed, Base, Before, Changeset, Conflict, ConflictId, ConflictKind, Ctx, Decider,
+    Decision, Document, Edit, EntityKey, Fate, Intent, JournalLine, Meta, OpId, OpState, Operation,
+    Parked, Path, Presence, Record, Resolved, Rules, Seq, Settled, Slot, Snapshot, Version,
+};
+use crate::planted::{self, Bug};
+
+/// What a transaction did that somebody may want to hear of.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Notice {
+    /// Records whose view or state changed.
+    pub changed: BTreeSet<EntityKey>,
+    /// Operations that were parked as rejected.
+    pub parked: Vec<OpId>,
+    /// Conflicts that were found, by a person to be decided or by policy already.
+    pub conflicts: Vec<ConflictId>,
+    /// Operations that ended.
+    pub settled: Vec<OpId>,
+}
+
+pub(super) struct Draft<'a> {
+    was: &'a Snapshot,
+    pub(super) ctx: &'a Ctx,
+    pub(super) rules: &'a Rules,
+    pub(super) records: BTreeMap<EntityKey, Record>,
+    ops: BTreeMap<Seq, Operation>,
+    pub(super) conflicts: BTreeMap<ConflictId, Conflict>,
+    pub(super) meta: Meta,
+    pub(super) out: Changeset,
+    pub(super) notice: Notice,
+    touched: BTreeSet<EntityKey>,
+    ids: u32,
+}
+
+/// Ids below this are the caller's: the operation and the record of a write.
+const FIRST_ID: u32 = 8;
+
+impl<'a> Draft<'a> {
+    pub(super) fn new(was: &'a Snapshot, rules: &'a Rules, ctx: &'a Ctx) -> Self {
+        let mut out = Changeset::default();
+        out.quarantine.extend(was.unreadable.iter().cloned());
+        Self {
+            was,
+            ctx,
+            rules,
+            records: was.records.clone(),
+            ops: was.ops.clone(),
+            conflicts: was.conflicts.clone(),
+            meta: was.meta.clone(),
+            out,
+            notice: Notice::default(),
+            touched: BTreeSet::new(),
+            ids: FIRST_ID,
+        }
+    }
+
+    // Reading.
+
+    pub(super) fn op(&self, seq: Seq) -> Option<&Operation> {
+        self.ops.get(&seq)
+    }
+
+    pub(super) fn find(&self, id: OpId) -> Option<&Operation> {
+        self.ops.values().find(|op| op.id == id)
+    }
+
+    pub(super) fn queue(&self, key: &EntityKey) -> Vec<Seq> {
+        self.ops.values().filter(|op| op.key == *key).map(|op| op.seq).collect()
+    }
+
+    pub(super) fn base(&self, key: &EntityKey) -> Option<&Base> {
+        self.records.get(key).and_then(|record| record.base.as_ref())
+    }
+
+    fn base_presence(&self, key: &EntityKey) -> Option<&Presence> {
+        self.base(key).map(|base| &base.presence)
+    }
+
+    /// What the application saw when the transaction began.
+    pub(super) fn seen(&self, key: &EntityKey) -> Option<&Presence> {
+        self.was.records.get(key).and_then(|record| record.view.as_ref())
+    }
+
+    /// What the application sees (R1).
+    pub(super) fn view(&self, key: &EntityKey) -> Option<Presence> {
+        if let Some(conflict) = self.open_conflict(key) {
+            return Some(conflict.mine.clone());
+        }
+        self.ops
+            .values()
+            .filter(|op| op.key == *key && op.is_visible())
+            .fold(self.base_presence(key).cloned(), |view, op| op.replay(view.as_ref()))
+    }
+
+    pub(super) fn open_conflict(&self, key: &EntityKey) -> Option<&Conflict> {
+        let id = self.ops.values().filter(|op| op.key == *key).find_map(Operation::conflict)?;
+        self.conflicts.get(&id)
+    }
+
+    /// The last operation that a new write on the record is made on.
+    pub(super) fn last_visible(&self, key: &EntityKey) -> Option<&Operation> {
+        self.ops.values().rev().find(|op| op.key == *key && op.is_visible())
+    }
+
+    /// The unsettled create of a record. A create over an acked one satisfies references (R6).
+    pub(super) fn unsettled_create(&self, key: &EntityKey) -> Option<&Operation> {
+        self.ops.values().find(|op| {
+            op.key == *key && op.is_create() && !matches!(op.state, OpState::Acked { .. })
+        })
+    }
+
+    /// An operation that names the record.
+    pub(super) fn referrer(&self, key: &EntityKey) -> Option<OpId> {
+        self.ops.values().find(|op| op.refs.contains(key)).map(|op| op.id)
+    }
+
+    pub(super) fn referrers(&self, key: &EntityKey) -> Vec<Seq> {
+        self.ops.values().filter(|op| op.refs.contains(key)).map(|op| op.seq).collect()
+    }
+
+    // Changing.
+
+    pub(super) fn touch(&mut self, key: &EntityKey) {
+        self.touched.insert(key.clone());
+    }
+
+    pub(super) fn record_mut(&mut self, key: &EntityKey) -> &mut Record {
+        self.touched.insert(key.clone());
+        self.records.entry(key.clone()).or_insert_with(|| Record::new(key.clone()))
+    }
+
+    pub(super) fn op_mut(&mut self, seq: Seq) -> Option<&mut Operation> {
+        let op = self.ops.get_mut(&seq)?;
+        self.touched.insert(op.key.clone());
+        Some(op)
+    }
+
+    pub(super) fn next_id(&mut self) -> OpId {
+        self.ids += 1;
+        self.ctx.ids.op(self.ids)
+    }
+
+    fn next_conflict_id(&mut self) -> ConflictId {
+        self.ids += 1;
+        self.ctx.ids.conflict(self.ids)
+    }
+
+    pub(super) fn next_seq(&mut self) -> Seq {
+        self.meta.floor.0 += 1;
+        self.meta.floor
+    }
+
+    /// Puts an operation into the outbox.
+    pub(super) fn add(&mut self, op: Operation) {
+        self.touched.insert(op.key.clone());
+        self.ops.insert(op.seq, op);
+    }
+
+    /// Takes an operation out (R9).
+    pub(super) fn finish_op(&mut self, seq: Seq, fate: Fate) -> Option<Operation> {
+        let op = self.ops.remove(&seq)?;
+        self.touched.insert(op.key.clone());
+        if op.is_create() {
+            for referrer in self.referrers(&op.key) {
+                self.op_mut(referrer);
+            }
+        }
+        let counts = &mut self.meta.counts;
+        match fate {
+            Fate::Applied => counts.applied += 1,
+            Fate::Folded(_) => counts.folded += 1,
+            Fate::Annihilated => counts.annihilated += 1,
+            Fate::Yielded(_) => counts.yielded += 1,
+            Fate::Superseded(_) => counts.superseded += 1,
+            Fate::Discarded => counts.discarded += 1,
+            Fate::HandedOver => counts.handed_over += 1,
+        }
+        self.meta.journal += 1;
+        self.notice.changed.insert(op.key.clone());
+        self.notice.settled.push(op.id);
+        self.notice.settled.extend(&op.folded);
+        self.out.finish_op(&op, fate, self.ctx.now, self.meta.journal);
+        Some(op)
+    }
+
+    /// Adds to what is kept of the operation that ended last.
+    pub(super) fn with_verdict(&mut self, version: Option<Version>, server_id: Option<String>) {
+        if let Some(row) = self.out.settled.last_mut() {
+            row.version = version;
+            row.server_id = server_id;
+        }
+    }
+
+    /// A write that goes into an older operation. It ends with its host: until then `folded` answers for it (R9).
+    pub(super) fn fold_write(&mut self, id: OpId, key: &EntityKey, host: OpId) {
+        self.meta.counts.folded += 1;
+        self.journal(id, key, Fate::Folded(host));
+    }
+
+    /// A removal of what never left.
+    pub(super) fn annihilate_write(&mut self, id: OpId, key: &EntityKey) {
+        self.meta.counts.annihilated += 1;
+        self.journal(id, key, Fate::Annihilated);
+        self.notice.settled.push(id);
+        let (fate, at) = (Fate::Annihilated, self.ctx.now);
+        self.out.settled.push(Settled { op: id, fate, at, version: None, server_id: None });
+    }
+
+    fn journal(&mut self, op: OpId, key: &EntityKey, fate: Fate) {
+        self.meta.journal += 1;
+        let (line, at, key) = (self.meta.journal, self.ctx.now, key.clone());
+        self.out.journal.push(JournalLine { line, at, op, key, fate });
+    }
+
+    /// Puts a new operation, with a new id, in the place of another (same place in the order).
+    pub(super) fn supersede(&mut self, seq: Seq, intent: Intent, before: Before, assumed: Assumed) {
+        let id = self.next_id();
+        let Some(old) = self.finish_op(seq, Fate::Superseded(id)) else { return };
+        self.meta.counts.derived += 1;
+        let old_id = old.id;
+        self.add(Operation {
+            id,
+            intent,
+            before,
+            assumed,
+            folded: Vec::new(),
+            replaces: Some(old_id),
+            sent: None,
+            sends: 0,
+            refusals: 0,
+            state: OpState::queued(),
+            ready: false,
+            ..old
+        });
+        self.repoint(old_id, id);
+    }
+
+    /// Whoever named `old` names `new`.
+    pub(super) fn repoint(&mut self, old: OpId, new: OpId) {
+        for op in self.ops.values_mut() {
+            if op.assumed == Assumed::After(old) {
+                op.assumed = Assumed::After(new);
+                self.touched.insert(op.key.clone());
+            }
+            if let OpState::Blocked { by, .. } = &mut op.state
+                && *by == old
+            {
+                *by = new;
+                self.touched.insert(op.key.clone());
+            }
+        }
+    }
+
+    // Parking, blocking, releasing.
+
+    /// Parks an operation as rejected (R8); what stands behind it leaves the view with it (R1).
+    pub(super) fn park_rejected(&mut self, seq: Seq, code: String, message: String) {
+        let Some(op) = self.ops.get(&seq) else { return };
+        let (id, key) = (op.id, op.key.clone());
+        let snapshot = match self.seen(&key) {
+            Some(Presence::Live(document)) => Some(document.clone()),
+            Some(Presence::Deleted) | None => match &op.intent {
+                Intent::Create(document) | Intent::Replace(document) => Some(document.clone()),
+                Intent::Change(_) | Intent::Delete | Intent::Resolve(_) => None,
+            },
+        };
+        self.notice.parked.push(id);
+        if let Some(op) = self.op_mut(seq) {
+            op.state = OpState::Parked(Parked::Rejected { code, message, snapshot });
+        }
+        self.block_followers(seq, id, false);
+    }
+
+    /// Blocks what depends on a parked or blocked operation. A sealed one is never blocked: its verdict is awaited.
+    fn block_followers(&mut self, seq: Seq, by: OpId, visible: bool) {
+        let Some(op) = self.ops.get(&seq) else { return };
+        let key = op.key.clone();
+        let mut followers: Vec<Seq> =
+            self.queue(&key).into_iter().filter(|later| *later > seq).collect();
+        if op.is_create() {
+            followers.extend(self.referrers(&key));
+        }
+        for follower in followers {
+            let Some(op) = self.ops.get(&follower) else { continue };
+            let blocks = match &op.state {
+                OpState::Queued { .. } => !op.is_sealed(),
+                OpState::Blocked { visible: was, .. } => *was && !visible,
+                OpState::InFlight { .. } | OpState::Acked { .. } | OpState::Parked(_) => false,
+            };
+            if blocks {
+                if let Some(op) = self.op_mut(follower) {
+                    op.state = OpState::Blocked { by, visible };
+                }
+                self.block_followers(follower, by, visible);
+            }
+        }
+    }
+
+    /// Why an operation cannot be free: the cause, and whether every cause is a conflict.
+    fn cause(&self, op: &Operation) -> Option<(OpId, bool)> {
+        let of = |other: &Operation| match &other.state {
+            OpState::Parked(Parked::Conflicted(_)) => Some((other.id, true)),
+            OpState::Parked(Parked::Rejected { .. } | Parked::HandedOver) => {
+                Some((other.id, false))
+            }
+            OpState::Blocked { by, visible } => Some((*by, *visible)),
+            OpState::Queued { .. } | OpState::InFlight { .. } | OpState::Acked { .. } => None,
+        };
+        let conflicted = self
+            .ops
+            .values()
+            .find(|other| other.key == op.key && other.seq < op.seq && other.conflict().is_some());
+        let after = match op.assumed {
+            Assumed::After(id) => self.find(id),
+            Assumed::Nothing | Assumed::At(_) | Assumed::Unknown => None,
+        };
+        let creates = op.refs.iter().filter_map(|key| self.unsettled_create(key));
+        let causes: Vec<_> =
+            conflicted.into_iter().chain(after).chain(creates).filter_map(of).collect();
+        causes.iter().find(|(_, visible)| !visible).or(causes.first()).copied()
+    }
+
+    /// Frees what an operation that is parked no longer holds, in order; what has another cause stays blocked by that.
+    pub(super) fn release(&mut self, by: OpId) {
+        let blocked: Vec<Seq> = self
+            .ops
+            .values()
+            .filter(|op| matches!(op.state, OpState::Blocked { by: cause, .. } if cause == by))
+            .map(|op| op.seq)
+            .collect();
+        for seq in blocked {
+            let Some(op) = self.ops.get(&seq) else { continue };
+            let state = match self.cause(op) {
+                Some((by, visible)) => OpState::Blocked { by, visible },
+                None => OpState::queued(),
+            };
+            if let Some(op) = self.op_mut(seq) {
+                op.state = state;
+            }
+        }
+    }
+
+    // Judging.
+
+    /// Takes what the server says of a record, unless more is known already. Returns whether the base moved.
+    pub(super) fn take_base(&mut self, key: &EntityKey, base: Base) -> bool {
+        let moves = base.replaces(self.base(key)) || planted::has(Bug::StalePullWins);
+        if moves {
+            self.record_mut(key).base = Some(base.clone());
+            if let Some(id) = self.open_conflict(key).map(|conflict| conflict.id) {
+                self.move_theirs(id, &base);
+            }
+        }
+        moves
+    }
+
+    /// An operation that the server has: the base is what it made of it, and the next operation stands on that (R6).
+    pub(super) fn applied(&mut self, seq: Seq, base: Base, server_id: Option<String>) {
+        let Some(op) = self.ops.get(&seq) else { return };
+        let (id, key, version) = (op.id, op.key.clone(), base.version.clone());
+        self.take_base(&key, base);
+        self.finish_op(seq, Fate::Applied);
+        self.with_verdict(version.clone(), server_id);
+        if planted::has(Bug::SettleClearsNewer) {
+            for later in self.queue(&key) {
+                self.finish_op(later, Fate::Applied);
+            }
+        }
+        let Some(base) = self.base(&key).cloned() else { return };
+        if base.version != version {
+            return;
+        }
+        let document = base.presence.document();
+        let next: Vec<Seq> = self
+            .ops
+            .values()
+            .filter(|op| op.assumed == Assumed::After(id) && !op.is_sealed())
+            .map(|op| op.seq)
+            .collect();
+        for seq in next {
+            let Some(op) = self.op_mut(seq) else { continue };
+            op.assumed = version.clone().map_or(Assumed::Unknown, Assumed::At);
+            match &mut op.before {
+                Before::Paths(paths) => {
+                    for (path, slot) in paths {
+                        *slot = Slot(document.and_then(|document| document.get(&path.0)));
+                    }
+                }
+                Before::Whole(before) => *before = document.cloned(),
+                Before::Nothing => {}
+            }
+        }
+    }
+
+    /// Judges an operation against its record's base and puts the verdict into effect. A sealed one is replaced by a new
+    /// operation, because the server has refused the old one for good; a fresh one is rewritten in place.
+    pub(super) fn decide(&mut self, seq: Seq, sealed: bool) {
+        let Some(op) = self.ops.get(&seq) else { return };
+        let key = op.key.clone();
+        let Some(base) = self.base(&key).cloned() else {
+            return self.decide_without_base(seq);
+        };
+        let rules = self.rules.of(&key.collection);
+        let verdict = strategy::judge(op, &base, &rules);
+        let assumed = base.version.clone().map_or(Assumed::Unknown, Assumed::At);
+        match verdict {
+            Verdict::Same => {
+                self.finish_op(seq, Fate::Applied);
+                self.with_verdict(base.version, None);
+            }
+            Verdict::Rebase(edits) => {
+                let before = before_of(base.presence.document(), &edits);
+                self.rewrite(seq, sealed, Intent::Change(edits), before, assumed);
+            }
+            Verdict::KeepMine => {
+                let (intent, before) = self.kept(seq, &base);
+                self.rewrite(seq, sealed, intent, before, assumed);
+            }
+            Verdict::TakeTheirs => {
+                let conflict = self.open(seq, &base, Asks::Person);
+                let id = conflict.id;
+                let resolved = Resolved {
+                    by: Decider::Policy,
+                    choice: "theirs".to_owned(),
+                    at: self.ctx.now,
+                    call: None,
+                };
+                self.conflicts.insert(id, Conflict { resolved: Some(resolved), ..conflict });
+                self.finish_op(seq, Fate::Yielded(id));
+            }
+            Verdict::AskCallback => self.park_conflicted(seq, &base, Asks::Callback),
+            Verdict::AskPerson => self.park_conflicted(seq, &base, Asks::Person),
+        }
+    }
+
+    /// The server knows of no such record and gave us none: nothing to merge with.
+    fn decide_without_base(&mut self, seq: Seq) {
+        let (code, message) = ("not-found", "the server does not know the record");
+        self.park_rejected(seq, code.to_owned(), message.to_owned());
+    }
+
+    fn rewrite(
+        &mut self,
+        seq: Seq,
+        sealed: bool,
+        intent: Intent,
+        before: Before,
+        assumed: Assumed,
+    ) {
+        if sealed {
+            self.supersede(seq, intent, before, assumed);
+        } else if let Some(op) = self.op_mut(seq) {
+            op.intent = intent;
+            op.before = before;
+            op.assumed = assumed;
+        }
+    }
+
+    /// An operation that wins as a whole, in coordinates of the server's side.
+    fn kept(&self, seq: Seq, base: &Base) -> (Intent, Before) {
+        let Some(op) = self.ops.get(&seq) else { return (Intent::Delete, Before::Nothing) };
+        match (&op.intent, base.presence.document()) {
+            (Intent::Change(edits), Some(theirs)) => {
+                (Intent::Change(edits.clone()), before_of(Some(theirs), edits))
+            }
+            (Intent::Create(document) | Intent::Replace(document), Some(theirs)) => {
+                (Intent::Replace(document.clone()), Before::Whole(Some(theirs.clone())))
+            }
+            (Intent::Create(document) | Intent::Replace(document), None) => {
+                (Intent::Create(document.clone()), Before::Nothing)
+            }
+            (Intent::Change(_), None) => match self.seen(&op.key).and_then(Presence::document) {
+                Some(view) => (Intent::Create(view.clone()), Before::Nothing),
+                None => (op.intent.clone(), op.before.clone()),
+            },
+            (Intent::Delete | Intent::Resolve(_), theirs) => {
+                (op.intent.clone(), Before::Whole(theirs.cloned()))
+            }
+        }
+    }
+
+    /// A conflict record about an operation and the base it met.
+    fn open(&mut self, seq: Seq, base: &Base, asks: Asks) -> Conflict {
+        let id = self.next_conflict_id();
+        self.notice.conflicts.push(id);
+        let op = self.ops.get(&seq);
+        let key = op.map_or_else(|| EntityKey::new("", ""), |op| op.key.clone());
+        let mine = self.mine(&key, seq, &base.presence);
+        let (kind, ancestor) = match op {
+            Some(op) => (kind_of(&op.intent, &base.presence), ancestor(op, &base.presence)),
+            None => (ConflictKind::UpdateUpdate, None),
+        };
+        Conflict {
+            id,
+            op: op.map_or_else(|| self.ctx.ids.op(0), |op| op.id),
+            kind,
+            base: ancestor,
+            fields: differing(&mine, &base.presence),
+            mine,
+            theirs: base.presence.clone(),
+            version: base.version.clone(),
+            stamp: base.stamp,
+            at: self.ctx.now,
+            asks,
+            resolved: None,
+            key,
+        }
+    }
+
+    /// Our side of a conflict: the server's side with all that we did since; where the server's is gone, what was seen last.
+    fn mine(&self, key: &EntityKey, first: Seq, theirs: &Presence) -> Presence {
+        let ours = |on: &Presence| {
+            self.ops
+                .values()
+                .filter(|op| op.key == *key && op.seq >= first && op.is_visible())
+                .fold(Some(on.clone()), |view, op| op.replay(view.as_ref()))
+                .unwrap_or(Presence::Deleted)
+        };
+        match theirs {
+            Presence::Live(_) => ours(theirs),
+            Presence::Deleted => self.seen(key).cloned().unwrap_or_else(|| ours(theirs)),
+        }
+    }
+
+    fn park_conflicted(&mut self, seq: Seq, base: &Base, asks: Asks) {
+        let conflict = self.open(seq, base, asks);
+        let (id, by) = (conflict.id, conflict.op);
+        self.conflicts.insert(id, conflict);
+        if let Some(op) = self.op_mut(seq) {
+            op.state = OpState::Parked(Parked::Conflicted(id));
+        }
+        self.block_followers(seq, by, true);
+    }
+
+    /// A conflict's other side moved: both sides are shown as they are now (P19).
+    pub(super) fn move_theirs(&mut self, id: ConflictId, base: &Base) {
+        let Some(mut conflict) = self.conflicts.get(&id).cloned() else { return };
+        let Some(first) = self.find(conflict.op).map(|op| op.seq) else { return };
+        if base.presence.document().is_some() {
+            conflict.mine = self.mine(&conflict.key, first, &base.presence);
+        }
+        conflict.fields = differing(&conflict.mine, &base.presence);
+        conflict.theirs = base.presence.clone();
+        conflict.version.clone_from(&base.version);
+        conflict.stamp = base.stamp;
+        self.touch(&conflict.key);
+        self.conflicts.insert(id, conflict);
+    }
+
+    /// Judges the first operation of a record each time it became first or its base moved (R6).
+    fn promote(&mut self, key: &EntityKey) {
+        // Each round ends an operation, parks one or stops: at most one round for each operation of the record.
+        for _ in 0..=self.ops.len() {
+            let first = self.ops.values().find(|op| op.key == *key && op.holds_the_record());
+            let Some(op) = first else { return };
+            if !op.is_fresh() {
+                return;
+            }
+            let (seq, base) = (op.seq, self.base(key));
+            let current = match (&op.assumed, base) {
+                (Assumed::At(version), Some(base)) => base.version.as_ref() == Some(version),
+                (Assumed::Nothing, None) | (Assumed::At(_) | Assumed::Unknown, None) => true,
+                (Assumed::Unknown, Some(base)) => base.version.is_none(),
+                (Assumed::Nothing, Some(_)) => false,
+                (Assumed::After(before), base) => {
+                    if self.waits_for_ack(*before) {
+                        let assumed = base
+                            .and_then(|base| base.version.clone())
+                            .map_or(Assumed::Unknown, Assumed::At);
+                        if let Some(op) = self.op_mut(seq) {
+                            op.assumed = assumed;
+                        }
+                        return;
+                    }
+                    match base {
+                        Some(_) => false,
+                        None => {
+                            if let Some(op) = self.op_mut(seq) {
+                                op.assumed = Assumed::Nothing;
+                            }
+                            true
+                        }
+                    }
+                }
+            };
+            if current {
+                return;
+            }
+            let id = op_id(self.ops.get(&seq));
+            self.decide(seq, false);
+            let unchanged = self.ops.get(&seq).is_some_and(|op| op.is_fresh() && op.id == id);
+            if unchanged {
+                return;
+            }
+        }
+    }
+
+    fn waits_for_ack(&self, id: OpId) -> bool {
+        self.find(id).is_some_and(|op| matches!(op.state, OpState::Acked { .. }))
+    }
+
+    /// Whether an operation could leave now, time aside (R11).
+    fn is_ready(&self, op: &Operation) -> bool {
+        matches!(op.state, OpState::Queued { .. })
+            && !matches!(op.assumed, Assumed::After(_) if !op.is_sealed())
+            && !self
+                .ops
+                .values()
+                .any(|other| other.key == op.key && other.seq < op.seq && other.holds_the_record())
+            && (op.is_sealed() || op.refs.iter().all(|key| self.unsettled_create(key).is_none()))
+    }
+
+    // Ending.
+
+    /// Brings every touched record into order and turns the difference into a changeset.
+    pub(super) fn finish<T>(mut self, output: impl FnOnce(Notice) -> T) -> Decision<T> {
+        let mut done = BTreeSet::new();
+        while let Some(key) = self.touched.difference(&done).next().cloned() {
+            self.promote(&key);
+            done.insert(key);
+        }
+        for key in &done {
+            self.show(key);
+        }
+        let ready: Vec<(Seq, bool)> = self
+            .ops
+            .values()
+            .filter(|op| done.contains(&op.key))
+            .map(|op| (op.seq, self.is_ready(op)))
+            .collect();
+        for (seq, ready) in ready {
+            if let Some(op) = self.ops.get_mut(&seq) {
+                op.ready = ready;
+            }
+        }
+        for (seq, op) in &self.ops {
+            if self.was.ops.get(seq) != Some(op) {
+                self.notice.changed.insert(op.key.clone());
+                self.out.ops.insert(*seq, op.clone());
+            }
+        }
+        for (id, conflict) in &self.conflicts {
+            if self.was.conflicts.get(id) != Some(conflict) {
+                self.notice.changed.insert(conflict.key.clone());
+                self.out.conflicts.insert(*id, conflict.clone());
+            }
+        }
+        self.count();
+        if self.meta != self.was.meta {
+            self.out.meta = Some(self.meta);
+        }
+        Decision { changes: self.out, output: output(self.notice) }
+    }
+
+    /// Stores what the application sees of a record, or takes out a record of which nothing is left.
+    fn show(&mut self, key: &EntityKey) {
+        let view = self.view(key);
+        let was = self.was.records.get(key);
+        let Some(mut record) = self
+            .records
+            .get(key)
+            .cloned()
+            .or_else(|| view.is_some().then(|| Record::new(key.clone())))
+        else {
+            return;
+        };
+        if was.and_then(|was| was.view.as_ref()) != view.as_ref() {
+            record.modified = self.ctx.now.0;
+            self.notice.changed.insert(key.clone());
+        }
+        record.view = view;
+        if record.base.is_none() && record.view.is_none() {
+            if was.is_some() {
+                self.out.drop_records.push(key.clone());
+            }
+        } else if was != Some(&record) {
+            self.out.records.insert(key.clone(), record);
+        }
+    }
+
+    /// Moves the balance by the difference of what was read and what is left (R10).
+    fn count(&mut self) {
+        let seqs: BTreeSet<Seq> = self.was.ops.keys().chain(self.ops.keys()).copied().collect();
+        for seq in seqs {
+            let (was, is) = (self.was.ops.get(&seq), self.ops.get(&seq));
+            if was == is {
+                continue;
+            }
+            for (op, sign) in [(was, -1i64), (is, 1i64)] {
+                let Some(op) = op else { continue };
+                let counts = &mut self.meta.counts;
+                let slot = match &op.state {
+                    OpState::Queued { .. } | OpState::Acked { .. } => &mut counts.pending,
+                    OpState::InFlight { .. } => {
+                        counts.in_flight = counts.in_flight.saturating_add_signed(sign);
+                        &mut counts.pending
+                    }
+                    OpState::Blocked { .. } => &mut counts.blocked,
+                    OpState::Parked(Parked::Conflicted(_) | Parked::Rejected { .. }) => {
+                        &mut counts.parked
+                    }
+                    OpState::Parked(Parked::HandedOver) => &mut counts.handed_over,
+                };
+                *slot = slot.saturating_add_signed(sign);
+                let bytes = i64::try_from(op.bytes()).unwrap_or(i64::MAX);
+                counts.bytes = counts.bytes.saturating_add_signed(sign * bytes);
+            }
+        }
+        let open = |conflict: &Conflict| conflict.resolved.is_none();
+        let ids: BTreeSet<_> = self.was.conflicts.keys().chain(self.conflicts.keys()).collect();
+        for id in ids {
+            let was = self.was.conflicts.get(id).is_some_and(open);
+            let is = self.conflicts.get(id).is_some_and(open);
+            let conflicts = &mut self.meta.counts.conflicts;
+            *conflicts = conflicts.saturating_add_signed(i64::from(is) - i64::from(was));
+        }
+    }
+}
+
+fn op_id(op: Option<&Operation>) -> OpId {
+    op.map_or_else(|| OpId::from_bytes([0; 16]), |op| op.id)
+}
+
+/// The values that edits find in a document (R4).
+pub(super) fn before_of(document: Option<&Document>, edits: &[Edit]) -> Before {
+    let mut paths: Vec<(Path, Slot)> = Vec::new();
+    for edit in edits {
+        if !paths.iter().any(|(path, _)| path == edit.path()) {
+            let value = document.and_then(|document| document.get(&edit.path().0));
+            paths.push((edit.path().clone(), Slot(value)));
+        }
+    }
+    Before::Paths(paths)
+}
+
+/// The edits that bring back what an operation found.
+pub(super) fn undo(before: &[(Path, Slot)]) -> Vec<Edit> {
+    before.iter().rev().map(|(path, slot)| Edit::to(path.clone(), slot.0.clone())).collect()
+}
+
+fn kind_of(intent: &Intent, theirs: &Presence) -> ConflictKind {
+    match (intent, theirs) {
+        (Intent::Delete, _) => ConflictKind::DeleteUpdate,
+        (_, Presence::Deleted) => ConflictKind::UpdateDelete,
+        (Intent::Create(_), Presence::Live(_)) => ConflictKind::CreateCreate,
+        (Intent::Change(_) | Intent::Replace(_) | Intent::Resolve(_), Presence::Live(_)) => {
+            ConflictKind::UpdateUpdate
+        }
+    }
+}
+
+/// What both sides began with, as far as it is known.
+fn ancestor(op: &Operation, theirs: &Presence) -> Option<Document> {
+    match &op.before {
+        Before::Nothing => None,
+        Before::Whole(document) => document.clone(),
+        Before::Paths(paths) => {
+            theirs.document().map(|document| edit::apply(document, &undo(paths)))
+        }
+    }
+}
+
+/// Where two sides of a conflict differ.
+pub(super) fn differing(mine: &Presence, theirs: &Presence) -> Vec<Path> {
+    match (mine, theirs) {
+        (Presence::Live(mine), Presence::Live(theirs)) => {
+            edit::diff(theirs, mine).iter().map(|edit| edit.path().clone()).collect()
+        }
+        (Presence::Live(document), Presence::Deleted)
+        | (Presence::Deleted, Presence::Live(document)) => {
+            document.fields().into_iter().map(|(name, _)| Path::field(name)).collect()
+        }
+        (Presence::Deleted, Presence::Deleted) => Vec::new(),
+    }
+}

@@ -1,0 +1,17 @@
+//! The decisions: pure functions from a snapshot to a changeset. No async, no clock, no chance, no storage.
+
+mod coalesce;
+mod draft;
+pub mod lead;
+pub mod pull;
+pub mod push;
+pub mod resolve;
+pub mod strategy;
+pub mod tidy;
+pub mod write;
+
+pub use draft::Notice;
+
+/// A later leader took over: this one changes nothing any more (P22).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Deposed;

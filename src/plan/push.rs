@@ -1,0 +1,336 @@
+//! What leaves now (tx `push.claim`), and what the answer means (tx `push.settle`).
+
+use super::Deposed;
+use super::draft::{Draft, Notice};
+use crate::model::{
+    Assumed, Base, Batch, Changeset, Ctx, Decision, Departure, EntityKey, Epoch, Halt, Intent,
+    Millis, OpState, Operation, Outcome, Presence, PushReply, Rules, Sent, Seq, Snapshot, Term,
+    Theirs, Version, Wall,
+};
+use crate::planted::{self, Bug};
+
+/// The server's own refusals of one operation before it is parked (R8).
+pub const REFUSALS: u32 = 3;
+
+/// What leaves.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Claimed {
+    /// Sealed operations.
+    pub batch: Batch,
+    /// When the next one may leave that only waits for its time.
+    pub next_due: Option<Wall>,
+}
+
+/// How large a request may be now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Room {
+    /// Operations.
+    pub operations: usize,
+    /// Bytes of user data.
+    pub bytes: u64,
+}
+
+/// Picks and seals what leaves now: what is in flight for nobody, then the ready index in its order.
+///
+/// Nothing is being sent while this runs, so every operation in flight is one whose answer was lost: with an earlier leader,
+/// or with a commit of this one whose result we never saw (R22).
+pub fn claim(s: &Snapshot, room: Room, ctx: &Ctx) -> Decision<Result<Claimed, Deposed>> {
+    let term = match fence(s, ctx) {
+        Ok(term) => term,
+        Err(deposed) => return Decision::nothing(Err(deposed)),
+    };
+    let mut chosen: Vec<&Operation> = Vec::new();
+    let mut bytes = 0;
+    let lost = s.ops.values().filter(|op| matches!(op.state, OpState::InFlight { .. }));
+    let mut ready: Vec<&Operation> = s.ops.values().filter(|op| op.ready).collect();
+    ready.sort_by_key(|op| (op.priority.rank(), op.seq));
+    for op in lost.chain(ready) {
+        let fits = chosen.len() < room.operations && bytes + op.bytes() <= room.bytes;
+        if chosen.is_empty() || fits {
+            bytes += op.bytes();
+            chosen.push(op);
+        }
+    }
+    let mut changes = Changeset::default();
+    let mut meta = s.meta.clone();
+    let device = *meta.device.get_or_insert_with(|| ctx.ids.device(1));
+    let mut operations = Vec::new();
+    for op in chosen {
+        let mut op = op.clone();
+        let sent = op.sent.clone().unwrap_or_else(|| Sent {
+            id: server_id(s, &op.key),
+            device,
+            assumed: match &op.assumed {
+                Assumed::At(version) => Some(version.clone()),
+                Assumed::Nothing | Assumed::After(_) | Assumed::Unknown => None,
+            },
+            action: None,
+            stamp: op.stamp,
+        });
+        if !matches!(op.state, OpState::InFlight { .. }) {
+            meta.counts.in_flight += 1;
+        }
+        op.state = OpState::InFlight { term };
+        op.ready = false;
+        op.sends += 1;
+        operations.push(Departure {
+            op: op.id,
+            collection: op.key.collection.clone(),
+            id: sent.id.clone(),
+            intent: sent.action.clone().unwrap_or_else(|| op.intent.clone()),
+            assumed: sent.assumed.clone(),
+            stamp: sent.stamp,
+            device: sent.device,
+            group: None,
+            sends: op.sends,
+        });
+        if !planted::has(Bug::SealedInMemory) {
+            op.sent = Some(sent);
+        }
+        changes.ops.insert(op.seq, op);
+    }
+    if meta != s.meta {
+        changes.meta = Some(meta);
+    }
+    Decision { changes, output: Ok(Claimed { batch: Batch { operations }, next_due: s.next_due }) }
+}
+
+/// The id by which the server knows a record (R16).
+fn server_id(s: &Snapshot, key: &EntityKey) -> String {
+    let record = s.records.get(key);
+    record.and_then(|record| record.server_id.clone()).unwrap_or_else(|| key.id.clone())
+}
+
+/// A leader whose term is not the newest changes nothing (P22).
+pub(super) fn fence(s: &Snapshot, ctx: &Ctx) -> Result<Term, Deposed> {
+    match ctx.term {
+        Some(term) if term == s.meta.term => Ok(term),
+        Some(_) | None => Err(Deposed),
+    }
+}
+
+/// What an answer did.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Settled {
+    /// Operations that the server has.
+    pub applied: u32,
+    /// Operations that met a change of the server's.
+    pub conflicts: u32,
+    /// Operations that were parked as rejected.
+    pub parked: u32,
+    /// Operations that leave again later.
+    pub retried: u32,
+    /// When the earliest of these may leave.
+    pub next_due: Option<Wall>,
+    /// What changed.
+    pub notice: Notice,
+}
+
+/// Whether losing the answer would lose more than a repeat brings back: then it is stored strictly (R21).
+#[must_use]
+pub fn must_keep(reply: &PushReply) -> bool {
+    reply.outcomes.iter().any(|(_, outcome)| match outcome {
+        Outcome::Applied { assigned_id, .. } => assigned_id.is_some(),
+        Outcome::Conflict { .. } | Outcome::Rejected { .. } => true,
+        Outcome::Retry { .. } => false,
+    })
+}
+
+/// Puts the answer to a batch into effect, all of it in one changeset. An operation that is no longer in flight under this
+/// term and departure is left alone: an echo settled it, or a later leader has it.
+pub fn settle(
+    s: &Snapshot,
+    batch: &Batch,
+    reply: &PushReply,
+    rules: &Rules,
+    ctx: &Ctx,
+) -> Decision<Result<Settled, Deposed>> {
+    let term = match fence(s, ctx) {
+        Ok(term) => term,
+        Err(deposed) => return Decision::nothing(Err(deposed)),
+    };
+    let mut draft = Draft::new(s, rules, ctx);
+    let mut settled = Settled::default();
+    let alone = batch.operations.len() == 1;
+    for departure in &batch.operations {
+        let Some(op) = draft.find(departure.op) else { continue };
+        if op.state != (OpState::InFlight { term }) || op.sends != departure.sends {
+            continue;
+        }
+        let seq = op.seq;
+        let verdict = reply.outcomes.iter().find(|(id, _)| *id == departure.op);
+        match (verdict.map(|(_, outcome)| outcome), &reply.halt) {
+            (Some(outcome), _) => settle_one(&mut draft, seq, outcome, &mut settled),
+            (None, Some(halt)) => match refusal(halt).filter(|_| alone) {
+                Some(outcome) => settle_one(&mut draft, seq, &outcome, &mut settled),
+                None => requeue(&mut draft, seq, None, &mut settled),
+            },
+            (None, None) => {
+                let wait = rules.backoff.delay(departure.sends, ctx.jitter);
+                requeue(&mut draft, seq, Some(wait), &mut settled);
+            }
+        }
+    }
+    if reply.halt.is_none() {
+        draft.meta.last_push = Some(ctx.now);
+        draft.meta.pull_due |= settled.applied > 0;
+    }
+    draft.finish(|notice| Ok(Settled { notice, ..settled }))
+}
+
+/// What a refusal of a whole request means to its only operation (R7).
+fn refusal(halt: &Halt) -> Option<Outcome> {
+    let rejected = |code: &str, message: &str| {
+        let (code, message) = (code.to_owned(), message.to_owned());
+        Some(Outcome::Rejected { code, message, last: true })
+    };
+    match halt {
+        Halt::TooLarge => rejected("too-large", "the server takes no request of this size"),
+        Halt::BatchRefused => rejected("refused", "the server refused the request"),
+        Halt::Unreachable
+        | Halt::Foreign
+        | Halt::Auth
+        | Halt::Forbidden
+        | Halt::Misconfigured
+        | Halt::Later(_)
+        | Halt::Expired
+        | Halt::Protocol => None,
+    }
+}
+
+fn requeue(draft: &mut Draft<'_>, seq: Seq, wait: Option<Millis>, settled: &mut Settled) {
+    let not_before = wait.map(|wait| draft.ctx.now.plus(wait));
+    if let Some(op) = draft.op_mut(seq) {
+        op.state = OpState::Queued { not_before };
+    }
+    settled.retried += 1;
+    if let Some(at) = not_before {
+        settled.next_due = Some(settled.next_due.map_or(at, |due| due.min(at)));
+    }
+}
+
+fn settle_one(draft: &mut Draft<'_>, seq: Seq, outcome: &Outcome, settled: &mut Settled) {
+    let Some(op) = draft.op(seq) else { return };
+    let (key, is_delete) = (op.key.clone(), matches!(op.intent, Intent::Delete));
+    match outcome {
+        Outcome::Applied { version, presence, stamp, assigned_id } => {
+            settled.applied += 1;
+            if let Some(assigned) = assigned_id.as_ref().filter(|assigned| **assigned != key.id) {
+                name(draft, &key, assigned);
+            }
+            if !comparable(draft.base(&key), version.as_ref()) {
+                let pull_after = Epoch(draft.meta.pulls.0);
+                if let Some(op) = draft.op_mut(seq) {
+                    op.state = OpState::Acked { pull_after };
+                }
+                return;
+            }
+            let guess = || op_result(draft, seq).unwrap_or(Presence::Deleted);
+            let base = Base {
+                presence: presence.clone().unwrap_or_else(guess),
+                version: version.clone(),
+                stamp: *stamp,
+                guessed: presence.is_none(),
+            };
+            draft.applied(seq, base, assigned_id.clone());
+        }
+        Outcome::Conflict { theirs, .. } => {
+            settled.conflicts += 1;
+            let base = match theirs {
+                Theirs::Live { document, version, stamp } => Some(Base {
+                    presence: Presence::Live(document.clone()),
+                    version: version.clone(),
+                    stamp: *stamp,
+                    guessed: false,
+                }),
+                Theirs::Deleted { version, stamp } => Some(Base {
+                    presence: Presence::Deleted,
+                    version: version.clone(),
+                    stamp: *stamp,
+                    guessed: false,
+                }),
+                Theirs::Unknown => None,
+            };
+            if let Some(base) = base {
+                draft.take_base(&key, base);
+            }
+            draft.decide(seq, true);
+        }
+        Outcome::Rejected { code, .. } if is_delete && (code == "not-found" || code == "gone") => {
+            settled.applied += 1;
+            let version = draft.base(&key).and_then(|base| base.version.clone());
+            let base = Base { presence: Presence::Deleted, version, stamp: None, guessed: false };
+            draft.record_mut(&key).base = Some(base.clone());
+            draft.applied(seq, base, None);
+        }
+        Outcome::Rejected { code, message, last } => {
+            let Some(op) = draft.op_mut(seq) else { return };
+            op.refusals += 1;
+            let (refusals, sends) = (op.refusals, op.sends);
+            if *last || refusals >= REFUSALS {
+                settled.parked += 1;
+                draft.park_rejected(seq, code.clone(), message.clone());
+            } else {
+                let wait = draft.rules.backoff.delay(sends, draft.ctx.jitter);
+                requeue(draft, seq, Some(wait), settled);
+            }
+        }
+        Outcome::Retry { after } => {
+            let backoff = draft.rules.backoff;
+            let wait = match after {
+                Some(wish) => backoff.respect(*wish),
+                None => backoff.delay(op.sends, draft.ctx.jitter),
+            };
+            requeue(draft, seq, Some(wait), settled);
+        }
+    }
+}
+
+/// The record after an operation, as far as we can tell.
+fn op_result(draft: &Draft<'_>, seq: Seq) -> Option<Presence> {
+    let op = draft.op(seq)?;
+    op.replay(draft.base(&op.key).map(|base| &base.presence))
+}
+
+/// Whether the verdict's version can be compared with later ones; else the operation waits for a pull (3.3).
+fn comparable(base: Option<&Base>, version: Option<&Version>) -> bool {
+    match (version, base.and_then(|base| base.version.as_ref())) {
+        (Some(Version::Opaque(_)) | None, _) => false,
+        (Some(_), None) => true,
+        (Some(new), Some(known)) => new.newer_than(known).is_some(),
+    }
+}
+
+/// Keeps the id that the server gave a record (R16).
+fn name(draft: &mut Draft<'_>, key: &EntityKey, assigned: &str) {
+    let named = EntityKey::new(&*key.collection, assigned);
+    draft.meta.aliases += 1;
+    draft.out.aliases.push((named, key.id.clone()));
+    draft.record_mut(key).server_id = Some(assigned.to_owned());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::OpId;
+
+    #[test]
+    fn only_what_a_repeat_would_not_bring_back_is_kept_strictly() {
+        let applied = |assigned_id| Outcome::Applied {
+            version: None,
+            presence: None,
+            stamp: None,
+            assigned_id,
+        };
+        let id = OpId::from_bytes([1; 16]);
+        for (outcome, keep) in [
+            (applied(None), false),
+            (applied(Some("9".to_owned())), true),
+            (Outcome::Retry { after: None }, false),
+            (Outcome::Conflict { theirs: Theirs::Unknown, other: None, token: None }, true),
+        ] {
+            let reply = PushReply { outcomes: vec![(id, outcome)], ..PushReply::default() };
+            assert_eq!(must_keep(&reply), keep, "{reply:?}");
+        }
+    }
+}

@@ -1,0 +1,398 @@
+//! What a person decides (tx `resolve`): a side of a conflict, or what becomes of a parked operation. Each decision carries a
+//! call id, so that a repeat of it is not taken for somebody else's (R22).
+
+use super::coalesce;
+use super::draft::{Draft, Notice, before_of, undo};
+use crate::model::edit;
+use crate::model::{
+    Assumed, Before, Choice, Code, Conflict, ConflictId, Ctx, Decider, Decision, Document, Edit,
+    EntityKey, Fate, Intent, OpId, OpState, Operation, Parked, Presence, Resolved, Rules, Seq,
+    Side, Slot, Snapshot, SyncError,
+};
+
+/// What became of a decision.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Resolution {
+    /// It is stored.
+    Done {
+        /// What changed.
+        notice: Notice,
+    },
+    /// It was stored before, by the same call.
+    Repeated,
+}
+
+fn refuse<T>(code: Code, message: &str) -> Decision<Result<T, SyncError>> {
+    Decision::nothing(Err(SyncError::new(code, message)))
+}
+
+/// Settles an open conflict. Everything on the record that waited for it becomes one operation, or yields (SEMANTICS 4).
+pub fn resolve(
+    s: &Snapshot,
+    id: ConflictId,
+    choice: &Choice,
+    call: OpId,
+    rules: &Rules,
+    ctx: &Ctx,
+) -> Decision<Result<Resolution, SyncError>> {
+    let Some(conflict) = s.conflicts.get(&id) else {
+        return refuse(Code::NotFound, "there is no such conflict");
+    };
+    match &conflict.resolved {
+        Some(resolved) if resolved.call == Some(call) => {
+            return Decision::nothing(Ok(Resolution::Repeated));
+        }
+        Some(_) => return refuse(Code::AlreadyResolved, "the conflict was resolved already"),
+        None => {}
+    }
+    let Some(chosen) = chosen(choice, &conflict.mine, &conflict.theirs) else {
+        return refuse(Code::InvalidValue, "a side for each field needs a document on both sides");
+    };
+    let mut draft = Draft::new(s, rules, ctx);
+    let resolved = Resolved {
+        by: Decider::Person,
+        choice: choice.name().to_owned(),
+        at: ctx.now,
+        call: Some(call),
+    };
+    let closed = Conflict { resolved: Some(resolved), ..conflict.clone() };
+    draft.conflicts.insert(id, closed);
+    let waiting = waiting(&draft, conflict);
+    match between(&conflict.theirs, &chosen) {
+        None => {
+            for seq in &waiting {
+                draft.finish_op(*seq, Fate::Yielded(id));
+            }
+        }
+        Some((intent, before)) => {
+            let version = draft.base(&conflict.key).and_then(|base| base.version.clone());
+            let assumed = version.map_or(Assumed::Unknown, Assumed::At);
+            let derived = replace_all(&mut draft, &waiting, intent, before, assumed);
+            if let Some(derived) = derived {
+                draft.repoint(conflict.op, derived);
+            }
+        }
+    }
+    draft.release(conflict.op);
+    draft.finish(|notice| Ok(Resolution::Done { notice }))
+}
+
+/// The conflicted operation and what is blocked by it on its record.
+fn waiting(draft: &Draft<'_>, conflict: &Conflict) -> Vec<Seq> {
+    let behind = |op: &Operation| {
+        op.id == conflict.op || matches!(op.state, OpState::Blocked { by, .. } if by == conflict.op)
+    };
+    let queue = draft.queue(&conflict.key);
+    queue.into_iter().filter(|seq| draft.op(*seq).is_some_and(behind)).collect()
+}
+
+/// One operation in the place of several: at the place of the first, with a new id, waiting for all that they waited for.
+fn replace_all(
+    draft: &mut Draft<'_>,
+    seqs: &[Seq],
+    intent: Intent,
+    before: Before,
+    assumed: Assumed,
+) -> Option<OpId> {
+    let (first, rest) = seqs.split_first()?;
+    let id = draft.next_id();
+    let mut refs: Vec<EntityKey> = Vec::new();
+    let mut stamp = None;
+    for seq in rest {
+        if let Some(op) = draft.finish_op(*seq, Fate::Superseded(id)) {
+            refs.extend(op.refs);
+            stamp = Some(op.stamp);
+        }
+    }
+    let old = draft.finish_op(*first, Fate::Superseded(id))?;
+    refs.extend(old.refs.iter().cloned());
+    refs.sort();
+    refs.dedup();
+    draft.meta.counts.derived += 1;
+    draft.add(Operation {
+        id,
+        intent,
+        before,
+        assumed,
+        refs,
+        stamp: stamp.unwrap_or(old.stamp),
+        folded: Vec::new(),
+        replaces: Some(old.id),
+        sent: None,
+        sends: 0,
+        refusals: 0,
+        state: OpState::queued(),
+        ready: false,
+        ..old
+    });
+    Some(id)
+}
+
+/// What leads from the server's side to the chosen one; nothing where they are the same.
+fn between(theirs: &Presence, chosen: &Presence) -> Option<(Intent, Before)> {
+    match (theirs, chosen) {
+        (Presence::Live(theirs), Presence::Live(chosen)) => {
+            let edits = edit::diff(theirs, chosen);
+            let before = before_of(Some(theirs), &edits);
+            (!edits.is_empty()).then_some((Intent::Change(edits), before))
+        }
+        (Presence::Live(theirs), Presence::Deleted) => {
+            Some((Intent::Delete, Before::Whole(Some(theirs.clone()))))
+        }
+        (Presence::Deleted, Presence::Live(chosen)) => {
+            Some((Intent::Create(chosen.clone()), Before::Nothing))
+        }
+        (Presence::Deleted, Presence::Deleted) => None,
+    }
+}
+
+/// A choice as what it stands for; nothing where it does not fit the conflict.
+fn chosen(choice: &Choice, mine: &Presence, theirs: &Presence) -> Option<Presence> {
+    match choice {
+        Choice::Mine => Some(mine.clone()),
+        Choice::Theirs => Some(theirs.clone()),
+        Choice::Merged(presence) => Some(presence.clone()),
+        Choice::Fields(sides) => {
+            let (mine, theirs) = (mine.document()?, theirs.document()?);
+            let edits: Vec<Edit> = sides
+                .iter()
+                .filter(|(_, side)| *side == Side::Mine)
+                .map(|(path, _)| Edit::to(path.clone(), mine.get(&path.0)))
+                .collect();
+            Some(Presence::Live(edit::apply(theirs, &edits)))
+        }
+    }
+}
+
+/// Sends a rejected operation again as a new one, with what was blocked behind it on its record, over what the record is now;
+/// `patch` changes it first.
+pub fn retry(
+    s: &Snapshot,
+    id: OpId,
+    patch: Option<&Document>,
+    call: OpId,
+    rules: &Rules,
+    ctx: &Ctx,
+) -> Decision<Result<Resolution, SyncError>> {
+    let op = match parked(s, id, call) {
+        Ok(Some(op)) => op,
+        Ok(None) => return Decision::nothing(Ok(Resolution::Repeated)),
+        Err(error) => return Decision::nothing(Err(error)),
+    };
+    let OpState::Parked(Parked::Rejected { snapshot, .. }) = &op.state else {
+        return refuse(
+            Code::InvalidValue,
+            "only a rejected operation can be sent again; a conflict is resolved",
+        );
+    };
+    let mut draft = Draft::new(s, rules, ctx);
+    let behind = |seq: &Seq| {
+        draft.op(*seq).is_some_and(|other| {
+            *seq == op.seq || matches!(other.state, OpState::Blocked { by, .. } if by == op.id)
+        })
+    };
+    let seqs: Vec<Seq> = draft.queue(&op.key).into_iter().filter(behind).collect();
+    let mut view = draft.view(&op.key);
+    let mut after = draft.last_visible(&op.key).map(|last| last.id);
+    for (index, seq) in seqs.into_iter().enumerate() {
+        let Some(old) = draft.op(seq).cloned() else { continue };
+        let intent = match patch.filter(|_| index == 0) {
+            None => Some(old.intent.clone()),
+            Some(patch) => coalesce::amend(&old.intent, patch, snapshot.as_ref()),
+        };
+        let Some(intent) = intent else {
+            return refuse(Code::InvalidValue, "a removal has no content to edit");
+        };
+        let Some((intent, before)) = over(&intent, view.as_ref()) else {
+            return refuse(Code::Gone, "the record that the operation changes is gone");
+        };
+        // The first of the new operations is the call: that makes a repeat of it recognisable.
+        let new = if index == 0 { call } else { draft.next_id() };
+        draft.finish_op(seq, Fate::Superseded(new));
+        draft.meta.counts.derived += 1;
+        let assumed = match (after, draft.base(&old.key)) {
+            (Some(before), _) => Assumed::After(before),
+            (None, None) => Assumed::Nothing,
+            (None, Some(base)) => base.version.clone().map_or(Assumed::Unknown, Assumed::At),
+        };
+        view = intent.replay(view.as_ref());
+        draft.repoint(old.id, new);
+        let fresh = Operation {
+            seq: draft.next_seq(),
+            id: new,
+            intent,
+            before,
+            assumed,
+            folded: Vec::new(),
+            replaces: Some(old.id),
+            sent: None,
+            sends: 0,
+            refusals: 0,
+            state: OpState::queued(),
+            ready: false,
+            ..old
+        };
+        draft.add(fresh);
+        after = Some(new);
+    }
+    draft.release(call);
+    draft.finish(|notice| Ok(Resolution::Done { notice }))
+}
+
+/// An operation in coordinates of what the record is now; nothing where there is nothing to change.
+fn over(intent: &Intent, view: Option<&Presence>) -> Option<(Intent, Before)> {
+    let live = view.and_then(Presence::document);
+    match (intent, live) {
+        (Intent::Create(document), Some(live)) => {
+            let edits = edit::diff(live, document);
+            let before = before_of(Some(live), &edits);
+            Some((Intent::Change(edits), before))
+        }
+        (Intent::Create(document), None) => {
+            Some((Intent::Create(document.clone()), Before::Nothing))
+        }
+        (Intent::Change(edits), Some(live)) => {
+            Some((Intent::Change(edits.clone()), before_of(Some(live), edits)))
+        }
+        (Intent::Replace(_) | Intent::Delete | Intent::Resolve(_), Some(live)) => {
+            Some((intent.clone(), Before::Whole(Some(live.clone()))))
+        }
+        (Intent::Change(_) | Intent::Replace(_) | Intent::Delete | Intent::Resolve(_), None) => {
+            None
+        }
+    }
+}
+
+/// A parked or blocked operation; nothing where this very call took it out.
+fn parked(s: &Snapshot, id: OpId, call: OpId) -> Result<Option<&Operation>, SyncError> {
+    if let Some(op) = s.ops.values().find(|op| op.id == id) {
+        return match op.state {
+            OpState::Parked(_) | OpState::Blocked { .. } => Ok(Some(op)),
+            OpState::Queued { .. } | OpState::InFlight { .. } | OpState::Acked { .. } => {
+                let message = "the operation is on its way; only a parked one can be decided";
+                Err(SyncError::new(Code::InvalidValue, message).of(id))
+            }
+        };
+    }
+    match s.settled.get(&id).map(|row| &row.fate) {
+        Some(Fate::Superseded(by)) if *by == call => Ok(None),
+        Some(_) => {
+            Err(SyncError::new(Code::AlreadyResolved, "the operation was decided already").of(id))
+        }
+        None => Err(SyncError::new(Code::NotFound, "there is no such operation").of(id)),
+    }
+}
+
+/// What was given up: the operations, in order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Discarded {
+    /// Returned, so that an application can show or keep them.
+    pub operations: Vec<Operation>,
+    /// What changed.
+    pub notice: Notice,
+}
+
+/// Gives a parked or blocked operation up, at a person's word. With a create goes everything on its record, and every operation
+/// that names it: none of that can ever be applied.
+pub fn discard(
+    s: &Snapshot,
+    id: OpId,
+    call: OpId,
+    rules: &Rules,
+    ctx: &Ctx,
+) -> Decision<Result<Discarded, SyncError>> {
+    let op = match parked(s, id, call) {
+        Ok(Some(op)) => op,
+        Ok(None) => return refuse(Code::AlreadyResolved, "the operation was decided already"),
+        Err(error) => return Decision::nothing(Err(error)),
+    };
+    let mut draft = Draft::new(s, rules, ctx);
+    let mut operations = Vec::new();
+    let gone: Vec<Seq> = match &op.intent {
+        Intent::Create(_) => with_referrers(&draft, op),
+        Intent::Change(_) | Intent::Replace(_) | Intent::Delete | Intent::Resolve(_) => {
+            vec![op.seq]
+        }
+    };
+    if let Some(sealed) = gone.iter().filter_map(|seq| draft.op(*seq)).find(|op| {
+        matches!(op.state, OpState::InFlight { .. })
+            || op.is_sealed() && matches!(op.state, OpState::Queued { .. })
+    }) {
+        let message = "an operation that depends on it may have reached the server";
+        return Decision::nothing(Err(SyncError::new(Code::PendingWork, message).of(sealed.id)));
+    }
+    for seq in gone {
+        let Some(op) = draft.op(seq).cloned() else { continue };
+        if let Some(conflict) = op.conflict() {
+            close(&mut draft, conflict, call, ctx);
+        }
+        draft.finish_op(seq, Fate::Discarded);
+        compose_out(&mut draft, &op);
+        draft.release(op.id);
+        operations.push(op);
+    }
+    draft.finish(|notice| Ok(Discarded { operations, notice }))
+}
+
+fn close(draft: &mut Draft<'_>, id: ConflictId, call: OpId, ctx: &Ctx) {
+    if let Some(conflict) = draft.conflicts.get_mut(&id) {
+        conflict.resolved = Some(Resolved {
+            by: Decider::Person,
+            choice: "theirs".to_owned(),
+            at: ctx.now,
+            call: Some(call),
+        });
+    }
+}
+
+/// A create, everything after it on its record, and transitively everything that names what they make.
+fn with_referrers(draft: &Draft<'_>, create: &Operation) -> Vec<Seq> {
+    let mut gone = Vec::new();
+    let mut creates = vec![create.clone()];
+    while let Some(create) = creates.pop() {
+        let record = draft.queue(&create.key).into_iter().filter(|seq| *seq >= create.seq);
+        for seq in record.chain(draft.referrers(&create.key)) {
+            if gone.contains(&seq) {
+                continue;
+            }
+            gone.push(seq);
+            if let Some(op) = draft.op(seq).filter(|op| op.is_create()) {
+                creates.push(op.clone());
+            }
+        }
+    }
+    gone.sort_unstable();
+    gone
+}
+
+/// What stood behind a discarded change was made on it: at its paths they stand on what it stood on.
+fn compose_out(draft: &mut Draft<'_>, gone: &Operation) {
+    let followers: Vec<Seq> = draft
+        .queue(&gone.key)
+        .into_iter()
+        .filter(|seq| draft.op(*seq).is_some_and(|op| op.assumed == Assumed::After(gone.id)))
+        .collect();
+    for seq in followers {
+        let Some(op) = draft.op_mut(seq) else { continue };
+        op.assumed = gone.assumed.clone();
+        match (&mut op.before, &gone.before) {
+            (Before::Paths(paths), Before::Paths(known)) => {
+                for (path, slot) in paths {
+                    if let Some((_, was)) = known.iter().find(|(at, _)| at == path) {
+                        slot.clone_from(was);
+                    }
+                }
+            }
+            (Before::Paths(paths), Before::Whole(Some(document))) => {
+                for (path, slot) in paths {
+                    *slot = Slot(document.get(&path.0));
+                }
+            }
+            (Before::Whole(Some(document)), Before::Paths(known)) => {
+                *document = edit::apply(document, &undo(known));
+            }
+            (Before::Whole(before), Before::Whole(was)) => before.clone_from(was),
+            (Before::Nothing | Before::Whole(_) | Before::Paths(_), _) => {}
+        }
+    }
+}

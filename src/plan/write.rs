@@ -1,0 +1,303 @@
+//! A local write: from what the user did to one operation, or into one that waits (tx `write`).
+
+use super::coalesce::{self, Folding};
+use super::draft::{Draft, Notice, before_of};
+use crate::model::edit;
+use crate::model::{
+    Assumed, Before, Code, Ctx, Decision, Document, EntityKey, Fate, Intent, OpId, OpState,
+    Operation, Owner, Presence, Priority, Rules, Seq, Snapshot, Stamp, SyncError,
+};
+
+/// What the user did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Write {
+    /// The write's name: a repeat of it changes nothing (R22).
+    pub id: OpId,
+    /// The record.
+    pub key: EntityKey,
+    /// What is done to it.
+    pub action: Action,
+    /// Instead of the collection's priority.
+    pub priority: Option<Priority>,
+    /// Records that the new content names.
+    pub refs: Vec<EntityKey>,
+    /// Whose it is.
+    pub owner: Owner,
+    /// The application's schema number.
+    pub schema: u32,
+}
+
+/// What is done to a record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Action {
+    /// Made.
+    Create(Document),
+    /// Changed by an RFC 7396 merge patch.
+    Patch(Document),
+    /// Given a new document.
+    Replace(Document),
+    /// Taken away.
+    Remove,
+}
+
+/// An accepted write.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Written {
+    /// The record.
+    pub key: EntityKey,
+    /// The operation that carries the write: its own, or the one it was folded into.
+    pub op: OpId,
+    /// What changed.
+    pub notice: Notice,
+}
+
+/// Accepts a write or refuses it with nothing changed (P1, P4).
+pub fn write(
+    s: &Snapshot,
+    write: &Write,
+    rules: &Rules,
+    ctx: &Ctx,
+) -> Decision<Result<Written, SyncError>> {
+    if let Some(op) = accepted_before(s, write.id) {
+        let key = write.key.clone();
+        return Decision::nothing(Ok(Written { key, op, notice: Notice::default() }));
+    }
+    let Some(collection) = rules.collections.get(&write.key.collection) else {
+        let message = format!("no collection `{}` was declared", write.key.collection);
+        return Decision::nothing(Err(SyncError::new(Code::UnknownCollection, message)));
+    };
+    let mut draft = Draft::new(s, rules, ctx);
+    let key = s.own_key(&write.key);
+    let view = draft.view(&key);
+    let intent = match intent_of(&write.action, view.as_ref()) {
+        Ok(intent) => intent,
+        Err(Refused::RemovedAlready) => {
+            return match draft.last_visible(&key) {
+                Some(op) if matches!(op.intent, Intent::Delete) => {
+                    let op = op.id;
+                    repeated_remove(draft, op, write, key)
+                }
+                _ => Decision::nothing(Err(gone())),
+            };
+        }
+        Err(Refused::Because(error)) => return Decision::nothing(Err(error)),
+    };
+    if let Some(error) = full(&draft, &intent, rules) {
+        return Decision::nothing(Err(error));
+    }
+
+    let stamp = next_stamp(&mut draft);
+    let waits: Vec<(EntityKey, Seq)> = write
+        .refs
+        .iter()
+        .filter(|target| **target != key)
+        .filter_map(|target| draft.unsettled_create(target).map(|op| (target.clone(), op.seq)))
+        .collect();
+    let priority = write.priority.unwrap_or(collection.priority);
+    draft.meta.counts.accepted += 1;
+
+    if collection.coalesce
+        && let Some(older) = host(&draft, &key, write)
+        && !coalesce::waits_behind(older.seq, &waits)
+    {
+        match coalesce::fold(&older, &intent, view.as_ref()) {
+            Folding::Into(intent, before) => {
+                let host = older.id;
+                let mut op = Operation { intent, before, stamp, ..older };
+                op.priority = op.priority.min(priority);
+                op.folded.push(write.id);
+                op.refs.extend(waits.into_iter().map(|(target, _)| target));
+                op.refs.sort();
+                op.refs.dedup();
+                draft.fold_write(write.id, &key, host);
+                inherit(&mut draft, &op.refs, op.priority);
+                draft.add(op);
+                return accept(draft, key, host);
+            }
+            Folding::Annihilate => {
+                if let Some(referrer) = draft.referrer(&key) {
+                    let message = "an operation that waits to leave refers to the record";
+                    let error = SyncError::new(Code::Referenced, message).of(referrer);
+                    return Decision::nothing(Err(error));
+                }
+                draft.finish_op(older.seq, Fate::Annihilated);
+                draft.annihilate_write(write.id, &key);
+                return accept(draft, key, write.id);
+            }
+            Folding::Apart => {}
+        }
+    }
+
+    let (assumed, state) = stand(&draft, &key);
+    let before = match &intent {
+        Intent::Create(_) => Before::Nothing,
+        Intent::Change(edits) => before_of(view.as_ref().and_then(Presence::document), edits),
+        Intent::Replace(_) | Intent::Delete | Intent::Resolve(_) => {
+            Before::Whole(view.as_ref().and_then(Presence::document).cloned())
+        }
+    };
+    let refs: Vec<EntityKey> = waits.into_iter().map(|(target, _)| target).collect();
+    inherit(&mut draft, &refs, priority);
+    let op = Operation {
+        seq: draft.next_seq(),
+        id: write.id,
+        key: key.clone(),
+        intent,
+        before,
+        assumed,
+        stamp,
+        priority,
+        group: None,
+        refs,
+        owner: write.owner.clone(),
+        schema: write.schema,
+        folded: Vec::new(),
+        replaces: None,
+        sent: None,
+        sends: 0,
+        refusals: 0,
+        state,
+        ready: false,
+    };
+    if let Some(conflict) = draft.open_conflict(&key).cloned() {
+        let mine = op.replay(Some(&conflict.mine)).unwrap_or(Presence::Deleted);
+        let fields = super::draft::differing(&mine, &conflict.theirs);
+        draft.conflicts.insert(conflict.id, crate::model::Conflict { mine, fields, ..conflict });
+    }
+    draft.add(op);
+    accept(draft, key, write.id)
+}
+
+fn accept(draft: Draft<'_>, key: EntityKey, op: OpId) -> Decision<Result<Written, SyncError>> {
+    draft.finish(|notice| Ok(Written { key, op, notice }))
+}
+
+/// A remove of what waits to be removed is the same remove (PROMISES 3.2): it goes into it.
+fn repeated_remove(
+    mut draft: Draft<'_>,
+    host: OpId,
+    write: &Write,
+    key: EntityKey,
+) -> Decision<Result<Written, SyncError>> {
+    let seq = draft.find(host).map(|op| op.seq);
+    draft.meta.counts.accepted += 1;
+    draft.fold_write(write.id, &key, host);
+    if let Some(op) = seq.and_then(|seq| draft.op_mut(seq)) {
+        // A sealed operation keeps what it says; that it answers for one more write changes nothing of it.
+        op.folded.push(write.id);
+    }
+    accept(draft, key, host)
+}
+
+enum Refused {
+    RemovedAlready,
+    Because(SyncError),
+}
+
+fn gone() -> SyncError {
+    SyncError::new(Code::Gone, "the record was removed")
+}
+
+fn intent_of(action: &Action, view: Option<&Presence>) -> Result<Intent, Refused> {
+    let missing = || SyncError::new(Code::NotFound, "there is no such record");
+    match (action, view) {
+        (Action::Create(_), Some(Presence::Live(_))) => {
+            let message = "a record of this id is there already";
+            Err(Refused::Because(SyncError::new(Code::Exists, message)))
+        }
+        (Action::Create(document), None | Some(Presence::Deleted)) => {
+            Ok(Intent::Create(document.clone()))
+        }
+        (Action::Patch(patch), Some(Presence::Live(view))) => {
+            Ok(Intent::Change(edit::from_merge_patch(view, patch)))
+        }
+        (Action::Replace(document), Some(Presence::Live(_))) => {
+            Ok(Intent::Replace(document.clone()))
+        }
+        (Action::Remove, Some(Presence::Live(_))) => Ok(Intent::Delete),
+        (Action::Remove, Some(Presence::Deleted)) => Err(Refused::RemovedAlready),
+        (Action::Patch(_) | Action::Replace(_), Some(Presence::Deleted)) => {
+            Err(Refused::Because(gone()))
+        }
+        (Action::Patch(_) | Action::Replace(_) | Action::Remove, None) => {
+            Err(Refused::Because(missing()))
+        }
+    }
+}
+
+/// The operation that a write was accepted as before, however that ended.
+fn accepted_before(s: &Snapshot, id: OpId) -> Option<OpId> {
+    if let Some(op) = s.op(id) {
+        return Some(op.id);
+    }
+    s.settled.get(&id).map(|settled| match settled.fate {
+        Fate::Folded(host) => host,
+        Fate::Applied
+        | Fate::Annihilated
+        | Fate::Yielded(_)
+        | Fate::Superseded(_)
+        | Fate::Discarded
+        | Fate::HandedOver => id,
+    })
+}
+
+fn full(draft: &Draft<'_>, intent: &Intent, rules: &Rules) -> Option<SyncError> {
+    let counts = &draft.meta.counts;
+    let message = if counts.in_outbox() >= rules.limits.outbox_operations {
+        "the outbox holds as many operations as it may"
+    } else if counts.bytes.saturating_add(intent.bytes()) > rules.limits.outbox_bytes {
+        "the outbox holds as many bytes as it may"
+    } else {
+        return None;
+    };
+    Some(SyncError::new(Code::OutboxFull, message))
+}
+
+fn next_stamp(draft: &mut Draft<'_>) -> Stamp {
+    let device = *draft.meta.device.get_or_insert_with(|| draft.ctx.ids.device(1));
+    let stamp = Stamp::next(draft.meta.clock, draft.ctx.now, device);
+    draft.meta.clock = Some(stamp);
+    stamp
+}
+
+/// The operation that a write may be folded into (R13).
+fn host(draft: &Draft<'_>, key: &EntityKey, write: &Write) -> Option<Operation> {
+    let older = draft.last_visible(key)?;
+    let folds = older.is_fresh()
+        && older.group.is_none()
+        && older.owner == write.owner
+        && older.schema == write.schema;
+    folds.then(|| older.clone())
+}
+
+/// What a new operation stands on: the last operation in its view, or the base (R1).
+fn stand(draft: &Draft<'_>, key: &EntityKey) -> (Assumed, OpState) {
+    let on_base = || match draft.base(key) {
+        None => Assumed::Nothing,
+        Some(base) => base.version.clone().map_or(Assumed::Unknown, Assumed::At),
+    };
+    let Some(last) = draft.last_visible(key) else { return (on_base(), OpState::queued()) };
+    match &last.state {
+        OpState::Acked { .. } => (on_base(), OpState::queued()),
+        OpState::Queued { .. } | OpState::InFlight { .. } => {
+            (Assumed::After(last.id), OpState::queued())
+        }
+        OpState::Blocked { by, visible } => {
+            (Assumed::After(last.id), OpState::Blocked { by: *by, visible: *visible })
+        }
+        OpState::Parked(_) => {
+            (Assumed::After(last.id), OpState::Blocked { by: last.id, visible: true })
+        }
+    }
+}
+
+/// What a high operation waits for is as urgent as it is (R12).
+fn inherit(draft: &mut Draft<'_>, refs: &[EntityKey], priority: Priority) {
+    for target in refs {
+        for seq in draft.queue(target) {
+            if let Some(op) = draft.op_mut(seq) {
+                op.priority = op.priority.min(priority);
+            }
+        }
+    }
+}
