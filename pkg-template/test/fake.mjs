@@ -1,6 +1,10 @@
+import { spawnSync } from "node:child_process";
+import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { fileURLToPath, pathToFileURL } from "node:url";
 
 export const OUT = fileURLToPath(new URL("../../target/pkg-test", import.meta.url));
+const TSC = fileURLToPath(new URL("../../node_modules/.bin/tsc", import.meta.url));
+
 /** A module of the built TypeScript. */
 export const load = (file) => import(pathToFileURL(`${OUT}/${file}`).href);
 
@@ -74,4 +78,32 @@ export async function rejection(promise) {
     return error;
   }
   throw new Error("it did not reject");
+}
+
+/** Compiles files as an application would, against the emitted declarations, without skipping them. */
+export function compile(name, files, more = {}) {
+  const folder = `${OUT}/types-${name}`;
+  rmSync(folder, { recursive: true, force: true });
+  mkdirSync(folder, { recursive: true });
+  for (const [file, text] of Object.entries(files)) writeFileSync(`${folder}/${file}`, text);
+  const config = {
+    compilerOptions: {
+      target: "ES2022",
+      lib: ["ES2022", "DOM"],
+      module: "NodeNext",
+      moduleResolution: "NodeNext",
+      strict: true,
+      noEmit: true,
+      types: [],
+      paths: { holdfast: ["../index.d.ts"], "holdfast/*": ["../*.d.ts"] },
+      ...more,
+    },
+    include: ["*.ts"],
+  };
+  writeFileSync(`${folder}/package.json`, '{"type":"module"}');
+  writeFileSync(`${folder}/tsconfig.json`, JSON.stringify(config));
+  const { stdout, status } = spawnSync(TSC, ["-p", folder], {
+    encoding: "utf8",
+  });
+  return { status, stdout };
 }

@@ -48,4 +48,9 @@ const tests = readdirSync(here("."))
   .filter((file) => file.endsWith(".test.mjs"))
   .filter((file) => built || !file.startsWith("package"));
 if (!built) console.log("pkg/ is not built: the tests of the package itself do not run");
-run(process.execPath, ["--test", "--test-reporter=spec", ...tests.map((file) => here(file))]);
+run(process.execPath, [
+  "--test",
+  "--test-reporter=spec",
+  "--test-timeout=120000",
+  ...tests.map((file) => here(file)),
+]);

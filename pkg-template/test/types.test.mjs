@@ -1,39 +1,10 @@
 import assert from "node:assert/strict";
-import { spawnSync } from "node:child_process";
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
-import { OUT } from "./fake.mjs";
+import { compile } from "./fake.mjs";
 
 const here = (path) => fileURLToPath(new URL(path, import.meta.url));
-
-/** Compiles files as an application would, against the emitted declarations, without skipping them. */
-function compile(name, files, more = {}) {
-  const folder = `${OUT}/types-${name}`;
-  rmSync(folder, { recursive: true, force: true });
-  mkdirSync(folder, { recursive: true });
-  for (const [file, text] of Object.entries(files)) writeFileSync(`${folder}/${file}`, text);
-  const config = {
-    compilerOptions: {
-      target: "ES2022",
-      lib: ["ES2022", "DOM"],
-      module: "NodeNext",
-      moduleResolution: "NodeNext",
-      strict: true,
-      noEmit: true,
-      types: [],
-      paths: { holdfast: ["../index.d.ts"], "holdfast/*": ["../*.d.ts"] },
-      ...more,
-    },
-    include: ["*.ts"],
-  };
-  writeFileSync(`${folder}/package.json`, '{"type":"module"}');
-  writeFileSync(`${folder}/tsconfig.json`, JSON.stringify(config));
-  const { stdout, status } = spawnSync(here("../../node_modules/.bin/tsc"), ["-p", folder], {
-    encoding: "utf8",
-  });
-  return { status, stdout };
-}
 
 const setup = readFileSync(here("types/setup.ts"), "utf8");
 const cases = readFileSync(here("types/cases.ts"), "utf8");
