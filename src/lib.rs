@@ -1,5 +1,8 @@
 //! Holdfast: an offline-first sync client for web and hybrid apps.
 
+#[cfg(all(target_arch = "wasm32", target_os = "unknown"))]
+pub mod browser;
+pub mod engine;
 pub mod layout;
 pub mod memory;
 pub mod model;

@@ -1,6 +1,8 @@
 //! A store in memory: for tests, for the simulation, and, where an application allows it, for a browser without storage.
 //! It keeps the same rows as IndexedDB does, as text, so that whatever is proven here is proven of the rows.
 
+pub mod contract;
+
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::ops::Bound;

@@ -323,6 +323,12 @@ pub fn quote(text: &str) -> String {
     serde_json::to_string(&Quoted(text)).unwrap_or_default()
 }
 
+/// The text that a JSON string stands for; nothing for any other value.
+#[must_use]
+pub fn unquote(json: &str) -> Option<String> {
+    serde_json::from_str(json).ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

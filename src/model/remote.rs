@@ -35,6 +35,8 @@ pub struct Capabilities {
     pub whole_record: bool,
     /// The backend wants a pull before a push.
     pub pull_first: bool,
+    /// Records have versions that can be compared.
+    pub versions: bool,
 }
 
 /// Operations that leave together, each sealed.

@@ -38,7 +38,8 @@ pub(super) fn range(prefix: &Key, after: Option<&JsValue>) -> Result<Option<IdbK
     upper.push(&Array::new());
     let prefix: JsValue = key(prefix).into();
     let lower = after.unwrap_or(&prefix);
-    IdbKeyRange::bound_with_lower_open_and_upper_open(lower, &upper, after.is_some(), true).map(Some)
+    IdbKeyRange::bound_with_lower_open_and_upper_open(lower, &upper, after.is_some(), true)
+        .map(Some)
 }
 
 pub(super) fn row(store: &str, row: &Row) -> Result<JsValue, JsValue> {

@@ -57,6 +57,10 @@ impl From<JsValue> for Failure {
 
 /// Rexie's own words for an error leave its name out: it is dug out of the value inside.
 impl From<rexie::Error> for Failure {
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "another crate's long list: only these have a platform's error inside"
+    )]
     fn from(error: rexie::Error) -> Self {
         let rexie::Error::IdbError(error) = error else {
             return Self::ended();

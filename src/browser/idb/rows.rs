@@ -84,8 +84,13 @@ impl Rows<'_> {
             return Ok(None);
         }
         let prefix = Key::new();
-        let scan =
-            Scan { store: "outbox", index: Some("entity"), prefix: &prefix, after: None, limit: None };
+        let scan = Scan {
+            store: "outbox",
+            index: Some("entity"),
+            prefix: &prefix,
+            after: None,
+            limit: None,
+        };
         let mut queues = Queues::new();
         self.scan(&scan, |value, _| {
             if let Some(key) = codec::record_key(&value) {
@@ -107,7 +112,8 @@ impl Rows<'_> {
                 }
             }
             Query::Scan { store, index, prefix, after, limit } => {
-                let scan = Scan { store, index: *index, prefix, after: after.as_ref(), limit: *limit };
+                let scan =
+                    Scan { store, index: *index, prefix, after: after.as_ref(), limit: *limit };
                 self.scan(&scan, |value, key| {
                     rows.push(match key {
                         Some(key) => {

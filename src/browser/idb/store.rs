@@ -65,8 +65,10 @@ struct Inner {
     /// There is data: if it is gone when the database is opened again, it was lost.
     holds_data: Cell<bool>,
     asked_to_persist: Cell<bool>,
-    on_end: RefCell<Option<Rc<dyn Fn(StoreError)>>>,
+    on_end: RefCell<Option<OnEnd>>,
 }
+
+type OnEnd = Box<dyn Fn(StoreError)>;
 
 enum State {
     /// No connection: the next caller opens one.
@@ -123,7 +125,7 @@ impl IdbStore {
     /// Calls back once when the database was taken away for good: [`StoreError::Superseded`] when another tab upgraded it,
     /// [`StoreError::Lost`] when it was deleted or came back empty.
     pub fn on_end(&self, callback: impl Fn(StoreError) + 'static) {
-        *self.0.on_end.borrow_mut() = Some(Rc::new(callback));
+        *self.0.on_end.borrow_mut() = Some(Box::new(callback));
     }
 
     async fn work(&self, mut work: Work<'_>) -> Result<Snapshot, StoreError> {
@@ -298,7 +300,7 @@ fn taken_away(inner: &Weak<Inner>, number: u32, taken: Taken) {
 async fn is_empty(connection: &Connection) -> Result<bool, StoreError> {
     let transaction = connection.begin_reading()?;
     let snapshot = Rows::Reading(&transaction).gather(Need::default()).await?;
-    Ok(snapshot.meta == Meta::default())
+    Ok(snapshot.meta == Meta::default() && snapshot.unreadable.is_empty())
 }
 
 impl RawStore for IdbStore {

@@ -27,6 +27,7 @@ extern "C" {
     ) -> Result<IdbTransaction, JsValue>;
 
     #[wasm_bindgen(extends = IdbTransaction)]
+    #[derive(Clone)]
     type Transaction;
     #[wasm_bindgen(method, getter, js_name = commit)]
     fn commit_function(this: &Transaction) -> JsValue;
@@ -64,7 +65,7 @@ impl RawConnection {
     ) -> Result<Self, Failure> {
         let factory = super::open::factory()?.ok_or_else(Failure::missing)?;
         let request = factory.open_with_u32(name, version)?;
-        let database: Database = Opening::new(request).await?.unchecked_into();
+        let database: Database = opened(request).await?.unchecked_into();
         let shared = database.clone();
         let taken = Closure::<dyn FnMut(Event)>::new(move |event: Event| {
             let taken = if event.type_() != "versionchange" {
@@ -109,61 +110,55 @@ impl Drop for RawConnection {
     }
 }
 
-/// An open request. Dropped before it ended, it closes what it opened: a connection that nobody holds would keep every other tab
-/// from upgrading.
-struct Opening;
+/// The end of an open request.
+#[derive(Default)]
+struct Opening {
+    end: RefCell<Option<Result<IdbDatabase, Failure>>>,
+    gone: Cell<bool>,
+    wakers: Wakers,
+}
 
-impl Opening {
-    fn new(request: IdbOpenDbRequest) -> impl Future<Output = Result<JsValue, Failure>> {
-        struct Shared {
-            end: RefCell<Option<Result<JsValue, Failure>>>,
-            gone: Cell<bool>,
-            wakers: Wakers,
+/// Whoever waits for an open. When nobody does any more, what was opened is closed: a connection that nobody holds would keep
+/// every other tab from upgrading.
+struct Waiter(Rc<Opening>);
+
+impl Drop for Waiter {
+    fn drop(&mut self) {
+        self.0.gone.set(true);
+        if let Some(Ok(database)) = self.0.end.take() {
+            database.close();
         }
-        struct Waiter(Rc<Shared>);
-        impl Drop for Waiter {
-            fn drop(&mut self) {
-                self.0.gone.set(true);
-                if let Some(Ok(database)) = self.0.end.take() {
-                    database.unchecked_ref::<IdbDatabase>().close();
-                }
-            }
-        }
-        let shared = Rc::new(Shared {
-            end: RefCell::new(None),
-            gone: Cell::new(false),
-            wakers: Wakers::default(),
-        });
-        let (ended, asked) = (Rc::clone(&shared), request.clone());
-        let callback = Closure::<dyn FnMut(Event)>::new(move |event: Event| {
-            if event.type_() == "upgradeneeded" {
-                // Rexie made the stores a moment ago: whoever deleted them since, an empty database is not ours to make.
-                if let Some(transaction) = asked.transaction() {
-                    let _ = transaction.abort();
-                }
-                return;
-            }
-            let end = match asked.error() {
-                Ok(Some(error)) => Err(Failure::of(&error)),
-                Ok(None) | Err(_) => asked.result().map_err(|error| Failure::of(&error)),
-            };
-            if ended.gone.get() {
-                if let Ok(database) = end {
-                    database.unchecked_ref::<IdbDatabase>().close();
-                }
-                return;
-            }
-            *ended.end.borrow_mut() = Some(end);
-            ended.wakers.wake();
-        });
-        let function = callback.into_js_value();
-        let function = function.unchecked_ref::<Function>();
-        request.set_onsuccess(Some(function));
-        request.set_onerror(Some(function));
-        request.set_onupgradeneeded(Some(function));
-        let waiter = Waiter(shared);
-        async move { waiter.0.wakers.until(|| waiter.0.end.take()).await }
     }
+}
+
+async fn opened(request: IdbOpenDbRequest) -> Result<IdbDatabase, Failure> {
+    let waiter = Waiter(Rc::default());
+    let (opening, asked) = (Rc::clone(&waiter.0), request.clone());
+    let callback = Closure::<dyn FnMut(Event)>::new(move |event: Event| {
+        if event.type_() == "upgradeneeded" {
+            // Rexie made the stores a moment ago: whoever deleted them since, an empty database is not ours to make.
+            if let Some(transaction) = asked.transaction() {
+                let _ = transaction.abort();
+            }
+            return;
+        }
+        let end = match asked.error() {
+            Ok(Some(error)) => Err(Failure::of(&error)),
+            Ok(None) | Err(_) => asked.result().map_err(|error| Failure::of(&error)),
+        };
+        let end = end.map(JsValue::unchecked_into::<IdbDatabase>);
+        match end {
+            Ok(database) if opening.gone.get() => database.close(),
+            Ok(_) | Err(_) => *opening.end.borrow_mut() = Some(end),
+        }
+        opening.wakers.wake();
+    });
+    // The callback must outlive this future, which may be dropped before the request ends: JavaScript owns it.
+    let function: Function = callback.into_js_value().unchecked_into();
+    request.set_onsuccess(Some(&function));
+    request.set_onerror(Some(&function));
+    request.set_onupgradeneeded(Some(&function));
+    waiter.0.wakers.until(|| waiter.0.end.take()).await
 }
 
 /// A transaction under way. Dropped before its writes were issued it is aborted; after that it ends by itself, wholly.

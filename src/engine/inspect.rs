@@ -1,0 +1,259 @@
+//! Looking: records, the outbox, conflicts, outcomes, the balance. Nothing here writes.
+
+use serde::Serialize;
+
+use super::watch::{Commit, Event};
+use super::{Engine, watch};
+use crate::model::{
+    Conflict, ConflictId, Counts, Document, EntityKey, Fate, Need, OpId, OpState, Operation,
+    Parked, Presence, Record, Root, Snapshot, SyncError,
+};
+use crate::port::{Host, RawStore};
+use crate::schedule::Signal;
+
+/// A record as the application sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entity {
+    /// Its own id.
+    pub id: String,
+    /// Its content.
+    pub document: Document,
+    /// Where it stands.
+    pub state: EntityState,
+    /// The server's version.
+    pub version: Option<String>,
+    /// The server's id, where that is another.
+    pub server_id: Option<String>,
+    /// Milliseconds since 1970.
+    pub modified_at: u64,
+}
+
+/// Where a record stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum EntityState {
+    /// The server has all of it.
+    Synced,
+    /// Something waits.
+    Pending,
+    /// Something is with the server.
+    Syncing,
+    /// The server refused something.
+    Rejected,
+    /// Both sides changed it.
+    Conflict,
+}
+
+/// An operation as the application sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OutboxEntry {
+    /// The operation.
+    pub op: Operation,
+    /// Where it stands.
+    pub state: OutboxState,
+}
+
+/// Where an operation stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OutboxState {
+    /// Waits to leave.
+    Pending,
+    /// With the server.
+    InFlight,
+    /// Waits behind a parked one.
+    Blocked,
+    /// Both sides changed the record.
+    Conflicted,
+    /// The server refused it.
+    Rejected,
+}
+
+/// How an operation ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// The server has it.
+    Applied {
+        /// The record's version afterwards.
+        version: Option<String>,
+        /// The id that the server gave.
+        server_id: Option<String>,
+    },
+    /// It waits for a person.
+    Conflict(ConflictId),
+    /// The server refused it.
+    Rejected {
+        /// The server's code.
+        code: String,
+        /// The server's words.
+        message: String,
+    },
+    /// The server's side was taken.
+    Yielded(ConflictId),
+    /// Made and removed before it left.
+    Annihilated,
+    /// A person gave it up.
+    Discarded,
+    /// Another device has it.
+    HandedOver,
+    /// Nothing is known of it any more.
+    Unknown,
+}
+
+impl<H: Host> Engine<H> {
+    /// A record, by its own id or the server's; nothing where there is none or it was removed.
+    pub async fn get(&self, key: &EntityKey) -> Result<Option<Entity>, SyncError> {
+        self.check_open()?;
+        let s = self.snapshot(Need::only(vec![Root::Record(key.clone())])).await?;
+        let own = s.own_key(key);
+        Ok(s.records.get(&own).and_then(|record| entity(record, &s)))
+    }
+
+    /// The records of a collection, by id.
+    pub async fn list(&self, collection: &str) -> Result<Vec<Entity>, SyncError> {
+        self.check_open()?;
+        let s = self.host.store().list(collection).await?;
+        Ok(s.records.values().filter_map(|record| entity(record, &s)).collect())
+    }
+
+    /// What is in the outbox, in order.
+    pub async fn outbox(&self) -> Result<Vec<OutboxEntry>, SyncError> {
+        self.check_open()?;
+        let s = self.snapshot(Need::only(vec![Root::Outbox])).await?;
+        Ok(s.ops.into_values().map(|op| OutboxEntry { state: outbox_state(&op), op }).collect())
+    }
+
+    /// All conflicts that are kept, oldest first.
+    pub async fn conflicts(&self) -> Result<Vec<Conflict>, SyncError> {
+        self.check_open()?;
+        let s = self.snapshot(Need::only(vec![Root::Conflicts])).await?;
+        Ok(s.conflicts.into_values().collect())
+    }
+
+    /// One operation of the outbox.
+    pub async fn operation(&self, id: OpId) -> Result<Option<OutboxEntry>, SyncError> {
+        let s = self.snapshot(Need::only(vec![Root::Op(id)])).await?;
+        Ok(s.op(id).map(|op| OutboxEntry { state: outbox_state(op), op: op.clone() }))
+    }
+
+    /// One conflict.
+    pub async fn conflict(&self, id: ConflictId) -> Result<Option<Conflict>, SyncError> {
+        let mut s = self.snapshot(Need::only(vec![Root::Conflict(id)])).await?;
+        Ok(s.conflicts.remove(&id))
+    }
+
+    /// Both sides of the balance (R10).
+    pub async fn audit(&self) -> Result<Counts, SyncError> {
+        self.check_open()?;
+        Ok(self.snapshot(Need::default()).await?.meta.counts)
+    }
+
+    /// How an operation ended; waits while it is on its way, in any tab, after any restart (R9).
+    pub async fn outcome(&self, id: OpId) -> Result<Verdict, SyncError> {
+        let mut id = id;
+        loop {
+            self.check_open()?;
+            let rung = self.commits.rung();
+            let s = self.snapshot(Need::only(vec![Root::Op(id)])).await?;
+            match verdict(&s, id) {
+                Known::Ended(verdict) => return Ok(verdict),
+                Known::Became(next) => id = next,
+                Known::OnItsWay => rung.await,
+            }
+        }
+    }
+
+    /// Tells this tab of events. Returns what [`Engine::unsubscribe`] takes.
+    pub fn subscribe(&self, listener: impl Fn(&Event) + 'static) -> u64 {
+        self.watch.subscribe(std::rc::Rc::new(listener))
+    }
+
+    /// Tells it no more.
+    pub fn unsubscribe(&self, id: u64) {
+        self.watch.unsubscribe(id);
+    }
+
+    /// Another tab's commit: what waits here looks again, and the leader has something to send.
+    pub async fn heard_commit(&self, commit: watch::Commit) -> Result<(), SyncError> {
+        let meta = self.snapshot(Need::default()).await?.meta;
+        self.remember(meta);
+        let Commit { wrote, .. } = commit;
+        self.watch.tell(&Event::Remote(commit));
+        self.commits.ring();
+        self.show_status();
+        if wrote {
+            self.signal(Signal::Poke);
+        }
+        Ok(())
+    }
+}
+
+fn entity(record: &Record, s: &Snapshot) -> Option<Entity> {
+    let Some(Presence::Live(document)) = &record.view else { return None };
+    Some(Entity {
+        id: record.key.id.clone(),
+        document: document.clone(),
+        state: s.queue(&record.key).map(entity_state).max().unwrap_or(EntityState::Synced),
+        version: record.version().map(crate::model::Version::text),
+        server_id: record.server_id.clone(),
+        modified_at: record.modified,
+    })
+}
+
+fn entity_state(op: &Operation) -> EntityState {
+    match &op.state {
+        OpState::Queued { .. } | OpState::Blocked { .. } | OpState::Acked { .. } => {
+            EntityState::Pending
+        }
+        OpState::InFlight { .. } => EntityState::Syncing,
+        OpState::Parked(Parked::Conflicted(_)) => EntityState::Conflict,
+        OpState::Parked(Parked::Rejected { .. } | Parked::HandedOver) => EntityState::Rejected,
+    }
+}
+
+fn outbox_state(op: &Operation) -> OutboxState {
+    match &op.state {
+        OpState::Queued { .. } | OpState::Acked { .. } => OutboxState::Pending,
+        OpState::InFlight { .. } => OutboxState::InFlight,
+        OpState::Blocked { .. } => OutboxState::Blocked,
+        OpState::Parked(Parked::Conflicted(_)) => OutboxState::Conflicted,
+        OpState::Parked(Parked::Rejected { .. } | Parked::HandedOver) => OutboxState::Rejected,
+    }
+}
+
+enum Known {
+    Ended(Verdict),
+    Became(OpId),
+    OnItsWay,
+}
+
+fn verdict(s: &Snapshot, id: OpId) -> Known {
+    if let Some(op) = s.op(id) {
+        return match &op.state {
+            OpState::Parked(Parked::Conflicted(conflict)) => {
+                Known::Ended(Verdict::Conflict(*conflict))
+            }
+            OpState::Parked(Parked::Rejected { code, message, .. }) => {
+                let (code, message) = (code.clone(), message.clone());
+                Known::Ended(Verdict::Rejected { code, message })
+            }
+            OpState::Parked(Parked::HandedOver) => Known::Ended(Verdict::HandedOver),
+            OpState::Queued { .. }
+            | OpState::InFlight { .. }
+            | OpState::Acked { .. }
+            | OpState::Blocked { .. } => Known::OnItsWay,
+        };
+    }
+    let Some(settled) = s.settled.get(&id) else { return Known::Ended(Verdict::Unknown) };
+    Known::Ended(match &settled.fate {
+        Fate::Folded(next) | Fate::Superseded(next) => return Known::Became(*next),
+        Fate::Applied => Verdict::Applied {
+            version: settled.version.as_ref().map(crate::model::Version::text),
+            server_id: settled.server_id.clone(),
+        },
+        Fate::Annihilated => Verdict::Annihilated,
+        Fate::Yielded(conflict) => Verdict::Yielded(*conflict),
+        Fate::Discarded => Verdict::Discarded,
+        Fate::HandedOver => Verdict::HandedOver,
+    })
+}

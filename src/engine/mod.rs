@@ -1,0 +1,250 @@
+//! The verbs: short async functions that call a plan inside a transaction. For every verb there is a pair, `plan/x.rs` decides and
+//! `engine/x.rs` does.
+
+mod inspect;
+mod lead;
+mod pull;
+mod push;
+mod resolve;
+mod run;
+mod status;
+mod tidy;
+mod wake;
+mod watch;
+mod write;
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+
+pub use inspect::{Entity, EntityState, OutboxEntry, OutboxState, Verdict};
+pub use run::{CycleReport, Drained};
+pub use status::{Connection, Phase, Status, StatusKind};
+pub use watch::{Commit, Event, Progress};
+pub use write::WriteRequest;
+
+use crate::model::{
+    Code, Ctx, Decision, Halt, IdSeed, Meta, Mono, Need, Owner, Rules, Scope, Snapshot, StoreError,
+    SyncError, Term, Verb,
+};
+use crate::plan::Deposed;
+use crate::plan::push::Room;
+use crate::port::{Clock, Host, Rng, Store};
+use crate::schedule::{Scheduler, Signal, Timing};
+use wake::Bell;
+use watch::Watch;
+
+/// What an application decides at `open`.
+#[derive(Debug, Clone, Default)]
+pub struct Config {
+    /// Collections, limits, waiting times.
+    pub rules: Rules,
+    /// Of the loop.
+    pub timing: Timing,
+    /// Whose data it is.
+    pub owner: Owner,
+    /// The application's schema number.
+    pub schema: u32,
+}
+
+/// One manager: everything that happens in one tab to one database.
+pub struct Engine<H: Host> {
+    host: H,
+    config: Config,
+    scope: Scope,
+    scheduler: RefCell<Scheduler>,
+    watch: Watch,
+    /// The database's own state after the last commit that this tab heard of.
+    meta: RefCell<Meta>,
+    phase: RefCell<Phase>,
+    /// Rung by every signal: the loop looks again.
+    signals: Bell,
+    /// Rung by every commit of any tab.
+    commits: Bell,
+    /// Rung when a cycle of this tab ended.
+    cycles: Bell,
+    closed: Cell<bool>,
+    /// What the server told us of the size of requests, and how far a refused batch was cut.
+    room: Cell<Room>,
+    cut: Cell<usize>,
+    /// When history was last cleaned up.
+    tidied: Cell<Option<Mono>>,
+}
+
+impl<H: Host> Engine<H> {
+    /// Reads where the database stands. Nothing is sent before [`Engine::run`].
+    pub async fn open(host: H, config: Config) -> Result<Rc<Self>, SyncError> {
+        let snapshot = {
+            use crate::port::RawStore;
+            host.store().read(Need::default()).await?
+        };
+        let limits = config.rules.limits;
+        let room = Room { operations: limits.batch_operations, bytes: limits.batch_bytes };
+        Ok(Rc::new(Self {
+            scheduler: RefCell::new(Scheduler::new(config.timing)),
+            scope: Scope::all(),
+            watch: Watch::default(),
+            meta: RefCell::new(snapshot.meta),
+            phase: RefCell::new(Phase::default()),
+            signals: Bell::default(),
+            commits: Bell::default(),
+            cycles: Bell::default(),
+            closed: Cell::new(false),
+            room: Cell::new(room),
+            cut: Cell::new(usize::MAX),
+            tidied: Cell::new(None),
+            config,
+            host,
+        }))
+    }
+
+    /// The world.
+    pub fn host(&self) -> &H {
+        &self.host
+    }
+
+    /// Tells the loop of something that happened.
+    pub fn signal(&self, signal: Signal) {
+        let (now, jitter) = (self.host.clock().mono(), self.host.rng().next());
+        self.scheduler.borrow_mut().handle_signal(signal, now, jitter);
+        match signal {
+            Signal::Online => self.phase.borrow_mut().offline = false,
+            Signal::Offline => self.phase.borrow_mut().offline = true,
+            Signal::Visible
+            | Signal::Hidden
+            | Signal::LocalWrite
+            | Signal::Poke
+            | Signal::Pause
+            | Signal::Resume
+            | Signal::Authenticated
+            | Signal::SyncNow
+            | Signal::Leading(_)
+            | Signal::Deposed => {}
+        }
+        self.show_status();
+        self.signals.ring();
+    }
+
+    /// Ends the loop and refuses every later call. What is stored stays.
+    pub fn close(&self) {
+        use crate::port::Leadership;
+        self.closed.set(true);
+        self.host.leadership().release();
+        self.signals.ring();
+        self.commits.ring();
+        self.cycles.ring();
+    }
+
+    fn check_open(&self) -> Result<(), SyncError> {
+        if self.closed.get() {
+            return Err(SyncError::new(Code::Closed, "the manager was closed"));
+        }
+        Ok(())
+    }
+
+    fn ctx(&self, term: Option<Term>) -> Ctx {
+        let (a, b) = (self.host.rng().next().to_be_bytes(), self.host.rng().next().to_be_bytes());
+        let [a0, a1, a2, a3, a4, a5, a6, a7] = a;
+        let [b0, b1, ..] = b;
+        let random = [a0, a1, a2, a3, a4, a5, a6, a7, b0, b1];
+        let now = self.host.clock().wall();
+        Ctx { now, term, ids: IdSeed { at: now, random }, jitter: self.host.rng().next() }
+    }
+
+    /// One transaction; remembers the database's own state and the store's troubles.
+    async fn commit<T>(
+        &self,
+        verb: &Verb,
+        need: Need,
+        mut decide: impl FnMut(&Snapshot) -> Decision<T>,
+    ) -> Result<T, SyncError> {
+        let mut meta = None;
+        let result = self
+            .host
+            .store()
+            .commit(verb, need, |snapshot| {
+                let decision = decide(snapshot);
+                meta = Some(decision.changes.meta.clone().unwrap_or_else(|| snapshot.meta.clone()));
+                decision
+            })
+            .await;
+        self.heard_of_the_store(result.as_ref().err());
+        let output = result?;
+        if let Some(meta) = meta {
+            self.remember(meta);
+        }
+        Ok(output)
+    }
+
+    async fn snapshot(&self, need: Need) -> Result<Snapshot, SyncError> {
+        use crate::port::RawStore;
+        let result = self.host.store().read(need).await;
+        self.heard_of_the_store(result.as_ref().err());
+        Ok(result?)
+    }
+
+    /// Commits of one tab may be heard of in another order than they were made: the later one counts.
+    fn remember(&self, meta: Meta) {
+        let mut known = self.meta.borrow_mut();
+        let later = (meta.term, meta.floor, meta.journal, meta.pulls)
+            >= (known.term, known.floor, known.journal, known.pulls);
+        if later {
+            *known = meta;
+        }
+    }
+
+    fn heard_of_the_store(&self, error: Option<&StoreError>) {
+        let trouble = match error {
+            Some(StoreError::Full) => Some(StatusKind::StorageFull),
+            Some(StoreError::Lost) => Some(StatusKind::StorageLost),
+            Some(StoreError::Superseded) => Some(StatusKind::Superseded),
+            Some(
+                StoreError::Timeout
+                | StoreError::Closed
+                | StoreError::TooNew
+                | StoreError::Blocked
+                | StoreError::Missing
+                | StoreError::Failed(_),
+            ) => return,
+            None => None,
+        };
+        self.phase.borrow_mut().storage = trouble;
+    }
+
+    fn heard_of_the_server(&self, halt: Option<&Halt>) {
+        let mut phase = self.phase.borrow_mut();
+        phase.connected = Some(halt.is_none_or(Halt::is_answer));
+        phase.halt = halt.cloned();
+    }
+
+    /// After a commit: tells this tab's listeners and, through them, the other tabs (R28).
+    fn publish(&self, commit: impl Into<Commit>) {
+        self.watch.commit(commit.into());
+        self.commits.ring();
+        self.show_status();
+    }
+
+    fn show_status(&self) {
+        let status = self.status();
+        self.watch.status(status);
+    }
+}
+
+/// What ends a verb of the leader.
+enum Stop {
+    /// A later leader took over.
+    Deposed,
+    /// The store failed.
+    Failed(SyncError),
+}
+
+impl From<Deposed> for Stop {
+    fn from(Deposed: Deposed) -> Self {
+        Self::Deposed
+    }
+}
+
+impl From<SyncError> for Stop {
+    fn from(error: SyncError) -> Self {
+        Self::Failed(error)
+    }
+}

@@ -1,0 +1,107 @@
+//! Pulling: ask, then store page and cursor in one transaction.
+
+use super::{Engine, Stop};
+use crate::model::{Cursor, Durability, Halt, Need, PullPage, Root, Term, Verb};
+use crate::plan::pull::{Pulled, apply, restart};
+use crate::planted::{self, Bug};
+use crate::port::{Host, Remote};
+
+const APPLY: Verb = Verb { name: "pull.apply", durability: Durability::Relaxed };
+const RESTART: Verb = Verb { name: "pull.restart", durability: Durability::Relaxed };
+
+/// What a page did.
+pub(super) enum Paged {
+    /// It is stored.
+    Stored {
+        /// Whether the server has more.
+        more: bool,
+        /// Records that it moved.
+        records: u32,
+        /// Bytes on the wire.
+        bytes: u64,
+    },
+    /// No page came.
+    Halted(Halt),
+}
+
+impl<H: Host> Engine<H> {
+    pub(super) async fn pull_once(&self, term: Term) -> Result<Paged, Stop> {
+        let need = Need::only(vec![Root::Cursor(self.scope.clone())]);
+        let row = self.snapshot(need).await?.cursors.remove(&self.scope);
+        let rebuilding = row.as_ref().is_some_and(|row| row.rebuilding);
+        let from = row.and_then(|row| row.cursor);
+        let page = match self.host.remote().pull(&self.scope, from.as_ref()).await {
+            Ok(page) => page,
+            Err(Halt::Expired) => {
+                self.heard_of_the_server(None);
+                let ctx = self.ctx(Some(term));
+                let need = Need::only(vec![Root::Cursor(self.scope.clone())]);
+                self.commit(&RESTART, need, |s| restart(s, &self.scope, &ctx)).await??;
+                // A server that calls a beginning too old would send us round for ever.
+                return Ok(match from {
+                    Some(_) => Paged::Stored { more: true, records: 0, bytes: 0 },
+                    None => Paged::Halted(Halt::Protocol),
+                });
+            }
+            Err(halt) => {
+                self.heard_of_the_server(Some(&halt));
+                return Ok(Paged::Halted(halt));
+            }
+        };
+        self.heard_of_the_server(None);
+        if page.more && Some(&page.next) == from.as_ref() {
+            return Ok(Paged::Halted(Halt::Protocol));
+        }
+        if planted::has(Bug::CursorBeforePage) {
+            let empty = PullPage { changes: Vec::new(), ..page.clone() };
+            self.store(term, from.as_ref(), &empty, rebuilding).await?;
+            let from = Some(page.next.clone());
+            return self.store(term, from.as_ref(), &page, rebuilding).await;
+        }
+        self.store(term, from.as_ref(), &page, rebuilding).await
+    }
+
+    async fn store(
+        &self,
+        term: Term,
+        from: Option<&Cursor>,
+        page: &PullPage,
+        rebuilding: bool,
+    ) -> Result<Paged, Stop> {
+        let ctx = self.ctx(Some(term));
+        let mut roots = vec![Root::Cursor(self.scope.clone())];
+        roots.extend(page.changes.iter().map(|change| Root::Pulled(change.key.clone())));
+        if !page.more {
+            roots.extend(self.at_the_end(rebuilding));
+        }
+        let pulled = self
+            .commit(&APPLY, Need::of(roots), |s| {
+                apply(s, &self.scope, from, page, &self.config.rules, &ctx)
+            })
+            .await??;
+        Ok(match pulled {
+            Pulled::Applied { records, notice, .. } => {
+                self.publish(notice);
+                Paged::Stored { more: page.more, records, bytes: page.bytes }
+            }
+            Pulled::Repeated => Paged::Stored { more: page.more, records: 0, bytes: page.bytes },
+            Pulled::Moved => Paged::Stored { more: true, records: 0, bytes: page.bytes },
+        })
+    }
+
+    /// The end of a pull frees acked operations, and after a full pull everything that it did not bring is looked at.
+    fn at_the_end(&self, rebuilding: bool) -> Vec<Root> {
+        if rebuilding {
+            vec![Root::Records, Root::Outbox]
+        } else if self.waits_for_pulls() {
+            vec![Root::Outbox]
+        } else {
+            Vec::new()
+        }
+    }
+
+    /// Whether operations may be acked: only where the wire has no versions that compare.
+    fn waits_for_pulls(&self) -> bool {
+        !self.host.remote().capabilities().versions && self.meta.borrow().counts.pending > 0
+    }
+}

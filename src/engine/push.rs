@@ -1,0 +1,106 @@
+//! Pushing: claim, send, settle. Two transactions and a request between them, none of which holds another open.
+
+use super::{Engine, Stop};
+use crate::model::{
+    Batch, Durability, Halt, Millis, Need, PushReply, Root, SyncError, Term, Verb, Wall,
+};
+use crate::plan::push::{Room, Settled, claim, must_keep, settle};
+use crate::port::{Host, Remote};
+
+const CLAIM: Verb = Verb { name: "push.claim", durability: Durability::Strict };
+const SETTLE: Verb = Verb { name: "push.settle", durability: Durability::Relaxed };
+const SETTLE_KEEP: Verb = Verb { name: "push.settle.keep", durability: Durability::Strict };
+
+/// What one request did.
+pub(super) enum Pushed {
+    /// Nothing could leave.
+    Nothing {
+        /// When something may.
+        next_due: Option<Wall>,
+    },
+    /// The server gave verdicts.
+    Answered {
+        /// On these terms.
+        settled: Settled,
+        /// Bytes on the wire.
+        bytes: u64,
+    },
+    /// The request failed as a whole.
+    Halted(Halt),
+}
+
+impl<H: Host> Engine<H> {
+    pub(super) async fn push_once(&self, term: Term) -> Result<Pushed, Stop> {
+        let ctx = self.ctx(Some(term));
+        let room = self.room();
+        let need = Need::only(vec![
+            Root::Flights,
+            Root::Ready { limit: room.operations, now: ctx.now, horizon: self.horizon() },
+        ]);
+        let claimed = self.commit(&CLAIM, need, |s| claim(s, room, &ctx)).await??;
+        if claimed.batch.is_empty() {
+            return Ok(Pushed::Nothing { next_due: claimed.next_due });
+        }
+        self.show_status();
+        let reply = self.host.remote().push(&claimed.batch).await;
+        self.heard_of_the_server(reply.halt.as_ref());
+        let settled = self.settle(term, &claimed.batch, &reply).await?;
+        self.publish(settled.notice.clone());
+        match reply.halt {
+            Some(halt) => {
+                self.learn(&halt, claimed.batch.operations.len());
+                Ok(Pushed::Halted(halt))
+            }
+            None => Ok(Pushed::Answered { settled, bytes: reply.bytes }),
+        }
+    }
+
+    async fn settle(&self, term: Term, batch: &Batch, reply: &PushReply) -> Result<Settled, Stop> {
+        let ctx = self.ctx(Some(term));
+        let verb = if must_keep(reply) { &SETTLE_KEEP } else { &SETTLE };
+        let roots = batch.operations.iter().map(|departure| Root::Op(departure.op)).collect();
+        let settled: Result<_, SyncError> = self
+            .commit(verb, Need::of(roots), |s| settle(s, batch, reply, &self.config.rules, &ctx))
+            .await;
+        Ok(settled??)
+    }
+
+    /// How large the next request may be.
+    fn room(&self) -> Room {
+        let room = self.room.get();
+        Room { operations: room.operations.min(self.cut.get()).max(1), ..room }
+    }
+
+    /// A `not_before` further away than the longest wait that we ever plan is a clock that jumped (R19).
+    fn horizon(&self) -> Millis {
+        let backoff = self.config.rules.backoff;
+        backoff.patience.max(backoff.max)
+    }
+
+    /// A request that was too large is halved, and the limit remembered; a refused or senseless one is cut down until the
+    /// operation that it is about stands alone (PROMISES 3.1).
+    fn learn(&self, halt: &Halt, operations: usize) {
+        let half = (operations / 2).max(1);
+        match halt {
+            Halt::TooLarge if operations > 1 => {
+                self.room.set(Room { operations: half, ..self.room.get() });
+            }
+            Halt::BatchRefused | Halt::Protocol if operations > 1 => self.cut.set(half),
+            Halt::TooLarge
+            | Halt::BatchRefused
+            | Halt::Protocol
+            | Halt::Unreachable
+            | Halt::Foreign
+            | Halt::Auth
+            | Halt::Forbidden
+            | Halt::Misconfigured
+            | Halt::Later(_)
+            | Halt::Expired => {}
+        }
+    }
+
+    /// All that was cut out has its verdict: back to whole batches.
+    pub(super) fn uncut(&self) {
+        self.cut.set(usize::MAX);
+    }
+}

@@ -1,0 +1,73 @@
+//! A person's decisions: one transaction each, strict.
+
+use super::{Commit, Engine};
+use crate::model::{
+    Choice, ConflictId, Document, Durability, Need, OpId, Operation, Root, SyncError, Verb,
+};
+use crate::plan::resolve::{Resolution, discard, resolve, retry};
+use crate::port::Host;
+use crate::schedule::Signal;
+
+const RESOLVE: Verb = Verb { name: "resolve", durability: Durability::Strict };
+
+impl<H: Host> Engine<H> {
+    /// Settles an open conflict.
+    ///
+    /// # Errors
+    /// `not-found`, `already-resolved`, `invalid-value` for a choice by field where one side is deleted.
+    pub async fn resolve(&self, id: ConflictId, choice: &Choice) -> Result<(), SyncError> {
+        self.check_open()?;
+        let ctx = self.ctx(None);
+        let call = ctx.ids.op(0);
+        let resolution = self
+            .commit(&RESOLVE, Need::of(vec![Root::Conflict(id)]), |s| {
+                resolve(s, id, choice, call, &self.config.rules, &ctx)
+            })
+            .await??;
+        self.decided(resolution);
+        Ok(())
+    }
+
+    /// Sends a rejected operation again, as a new one; `patch` changes it first. Returns the new operation.
+    ///
+    /// # Errors
+    /// `not-found`, `already-resolved`, `gone`, `invalid-value`.
+    pub async fn retry(&self, id: OpId, patch: Option<&Document>) -> Result<OpId, SyncError> {
+        self.check_open()?;
+        let ctx = self.ctx(None);
+        let call = ctx.ids.op(0);
+        let resolution = self
+            .commit(&RESOLVE, Need::of(vec![Root::Op(id)]), |s| {
+                retry(s, id, patch, call, &self.config.rules, &ctx)
+            })
+            .await??;
+        self.decided(resolution);
+        Ok(call)
+    }
+
+    /// Gives a parked operation up and returns what was given up with it.
+    ///
+    /// # Errors
+    /// `not-found`, `already-resolved`, `pending-work` where something that depends on it may have reached the server.
+    pub async fn discard(&self, id: OpId) -> Result<Vec<Operation>, SyncError> {
+        self.check_open()?;
+        let ctx = self.ctx(None);
+        let call = ctx.ids.op(0);
+        let discarded = self
+            .commit(&RESOLVE, Need::of(vec![Root::Op(id)]), |s| {
+                discard(s, id, call, &self.config.rules, &ctx)
+            })
+            .await??;
+        self.publish(Commit::written(discarded.notice));
+        self.signal(Signal::LocalWrite);
+        Ok(discarded.operations)
+    }
+
+    fn decided(&self, resolution: Resolution) {
+        match resolution {
+            Resolution::Done { notice } => self.publish(Commit::written(notice)),
+            Resolution::Repeated => {}
+        }
+        self.signal(Signal::LocalWrite);
+    }
+}

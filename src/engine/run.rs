@@ -1,0 +1,341 @@
+//! The loop: lead, then run a cycle whenever the scheduler says so. A cycle pushes until nothing can leave and pulls until the
+//! server has no more.
+
+use std::rc::Rc;
+
+use serde::Serialize;
+
+use super::pull::Paged;
+use super::push::Pushed;
+use super::wake::{First, race};
+use super::watch::{Event, Progress};
+use super::{Engine, Stop};
+use crate::model::{Code, Halt, Millis, SyncError, Term, Wall};
+use crate::port::{Clock, Host, Leadership, Remote, Rng};
+use crate::schedule::{CycleEnd, Next, Signal};
+
+/// Batches and pages of one cycle: a server that never comes to an end does not keep us from ever ending.
+const ROUNDS: usize = 10_000;
+
+/// Between two clean-ups of history.
+const TIDY_EVERY: Millis = Millis(3_600_000);
+
+/// What a cycle did.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CycleReport {
+    /// Operations that the server has now.
+    pub applied: u64,
+    /// Operations that met a change of the server's.
+    pub conflicts: u64,
+    /// Operations that were parked.
+    pub parked: u64,
+    /// Records that were pulled.
+    pub pulled: u64,
+    /// Bytes on the wire.
+    pub bytes: u64,
+    /// How long it took, in milliseconds.
+    pub millis: u64,
+    /// Why it broke off; nothing if it came to its end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub halted: Option<&'static str>,
+}
+
+/// What is left when nothing more can leave.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Drained {
+    /// Operations that ended as applied since the database was made.
+    pub applied: u64,
+    /// Operations that still wait.
+    pub pending: u64,
+    /// Operations that need a person, or wait for one that does.
+    pub parked: u64,
+}
+
+impl<H: Host> Engine<H> {
+    /// Leads when it may and syncs while it leads, until [`Engine::close`].
+    pub async fn run(self: Rc<Self>) {
+        while !self.closed.get() {
+            let closing = self.until_closed();
+            if let First::Right(()) = race(self.host.leadership().acquire(), closing).await {
+                break;
+            }
+            if let Ok(term) = self.lead().await {
+                self.phase.borrow_mut().leader = true;
+                self.signal(Signal::Leading(term));
+                self.show_status();
+                self.sync_while_leading(term).await;
+                {
+                    // The lead may have been taken away in the middle of a cycle.
+                    let mut phase = self.phase.borrow_mut();
+                    phase.leader = false;
+                    phase.syncing = false;
+                }
+                self.signal(Signal::Deposed);
+                self.show_status();
+            } else {
+                let clock = self.host.clock();
+                let later = clock.sleep_until(clock.mono().plus(self.config.timing.backoff.base));
+                race(later, self.until_closed()).await;
+            }
+            self.host.leadership().release();
+        }
+    }
+
+    async fn until_closed(&self) {
+        while !self.closed.get() {
+            self.signals.rung().await;
+        }
+    }
+
+    async fn sync_while_leading(&self, term: Term) {
+        let lost = std::pin::pin!(self.host.leadership().lost());
+        let cycles = std::pin::pin!(self.cycles_of(term));
+        race(cycles, lost).await;
+    }
+
+    async fn cycles_of(&self, term: Term) {
+        while !self.closed.get() {
+            let rung = self.signals.rung();
+            let clock = self.host.clock();
+            let next = self.scheduler.borrow().poll(clock.mono());
+            match next {
+                Next::Run(_) => {
+                    self.scheduler.borrow_mut().begin();
+                    let end = match self.cycle(term).await {
+                        Ok(end) => end,
+                        Err(Stop::Deposed) => return,
+                        // The storage is in trouble: what was claimed is taken back by the next claim.
+                        Err(Stop::Failed(_)) => {
+                            CycleEnd { halt: Some(Halt::Later(None)), next_due: None }
+                        }
+                    };
+                    let (now, jitter) = (clock.mono(), self.host.rng().next());
+                    self.scheduler.borrow_mut().handle_cycle(&end, now, jitter);
+                }
+                Next::Wait(wait) => {
+                    race(clock.sleep_until(clock.mono().plus(wait)), rung).await;
+                }
+                Next::Idle => rung.await,
+            }
+        }
+    }
+
+    async fn cycle(&self, term: Term) -> Result<CycleEnd, Stop> {
+        let began = self.host.clock().mono();
+        let mut report = CycleReport::default();
+        self.phase.borrow_mut().syncing = true;
+        self.show_status();
+        let result = self.rounds(term, &mut report).await;
+        self.phase.borrow_mut().syncing = false;
+        report.millis = began.until(self.host.clock().mono()).0;
+        let end = match &result {
+            Ok(end) => end.halt.as_ref().map(halt_name),
+            Err(Stop::Deposed) => Some("deposed"),
+            Err(Stop::Failed(error)) => Some(error.code.text()),
+        };
+        report.halted = end;
+        self.show_status();
+        if matches!(&result, Ok(CycleEnd { halt: Some(Halt::Auth), .. })) {
+            self.watch.tell(&Event::AuthRequired);
+        }
+        self.phase.borrow_mut().last_cycle = Some(report.clone());
+        self.watch.tell(&Event::Cycle(report));
+        self.cycles.ring();
+        if matches!(&result, Ok(CycleEnd { halt: None, .. })) {
+            self.tidy_at_times().await?;
+        }
+        result
+    }
+
+    async fn tidy_at_times(&self) -> Result<(), Stop> {
+        let now = self.host.clock().mono();
+        if self.tidied.get().is_none_or(|last| last.until(now) > TIDY_EVERY) {
+            self.tidied.set(Some(now));
+            while self.tidy().await? > 0 {}
+        }
+        Ok(())
+    }
+
+    /// Push, then pull; again while pulling made something ready. After silence it pulls first: nothing is sealed for a server
+    /// that may not be there, so edits go on folding (R24).
+    async fn rounds(&self, term: Term, report: &mut CycleReport) -> Result<CycleEnd, Stop> {
+        let halted = |halt| Ok(CycleEnd { halt: Some(halt), next_due: None });
+        let probe = self.phase.borrow().connected != Some(true)
+            || self.host.remote().capabilities().pull_first;
+        if probe && let Some(halt) = self.pull(term, report).await? {
+            return halted(halt);
+        }
+        for round in 0.. {
+            let pushed = self.push(term, report).await?;
+            let next_due = match pushed {
+                Ok(next_due) => next_due,
+                Err(halt) => return halted(halt),
+            };
+            // A push that sent nothing after a pull that came to its end: all is done.
+            let quiet = !self.phase.borrow().pushed && (probe || round > 0);
+            if quiet || round > ROUNDS {
+                let now = self.host.clock().wall();
+                let next_due = next_due.map(|at: Wall| now.until(at));
+                return Ok(CycleEnd { halt: None, next_due });
+            }
+            if let Some(halt) = self.pull(term, report).await? {
+                return halted(halt);
+            }
+        }
+        Ok(CycleEnd::default())
+    }
+
+    /// Pushes until nothing can leave.
+    async fn push(
+        &self,
+        term: Term,
+        report: &mut CycleReport,
+    ) -> Result<Result<Option<Wall>, Halt>, Stop> {
+        self.phase.borrow_mut().pushed = false;
+        let already = report.applied + report.conflicts + report.parked;
+        let total = already + self.meta.borrow().counts.pending;
+        for _ in 0..ROUNDS {
+            match self.push_once(term).await? {
+                Pushed::Nothing { next_due } => {
+                    self.uncut();
+                    return Ok(Ok(next_due));
+                }
+                Pushed::Answered { settled, bytes } => {
+                    self.phase.borrow_mut().pushed = true;
+                    let verdicts = settled.applied + settled.conflicts + settled.parked;
+                    report.applied += u64::from(settled.applied);
+                    report.conflicts += u64::from(settled.conflicts);
+                    report.parked += u64::from(settled.parked);
+                    report.bytes += bytes;
+                    let done = report.applied + report.conflicts + report.parked;
+                    self.progress("push", done, Some(total.max(done)), report);
+                    if verdicts == 0 && settled.retried > 0 {
+                        return Ok(Err(Halt::Later(None)));
+                    }
+                }
+                Pushed::Halted(Halt::TooLarge | Halt::BatchRefused) => {}
+                Pushed::Halted(halt) => return Ok(Err(halt)),
+            }
+        }
+        Ok(Ok(None))
+    }
+
+    /// Pulls until the server has no more.
+    async fn pull(&self, term: Term, report: &mut CycleReport) -> Result<Option<Halt>, Stop> {
+        for _ in 0..ROUNDS {
+            match self.pull_once(term).await? {
+                Paged::Halted(halt) => return Ok(Some(halt)),
+                Paged::Stored { more, records, bytes } => {
+                    report.pulled += u64::from(records);
+                    report.bytes += bytes;
+                    self.progress("pull", report.pulled, None, report);
+                    if !more {
+                        return Ok(None);
+                    }
+                }
+            }
+        }
+        Ok(Some(Halt::Protocol))
+    }
+
+    fn progress(&self, phase: &'static str, done: u64, total: Option<u64>, report: &CycleReport) {
+        let CycleReport { conflicts, parked, bytes, .. } = *report;
+        let progress = Progress { phase, done, total, conflicts, parked, bytes };
+        self.watch.tell(&Event::Progress(progress));
+    }
+
+    /// Runs one cycle now, by this tab if it leads; the other tabs are asked by the caller's `poke`. Resolves when a cycle ended
+    /// that began after the call.
+    ///
+    /// # Errors
+    /// `closed`; `unreachable`, `auth-required` or `protocol-error` where the cycle broke off.
+    pub async fn sync_now(&self) -> Result<CycleReport, SyncError> {
+        self.check_open()?;
+        // A cycle that is running may be past what the caller wants to see done: two ends are awaited then.
+        let running = self.phase.borrow().syncing;
+        let mut ended = self.cycles.rung();
+        self.ask();
+        if running {
+            ended.await;
+            self.check_open()?;
+            ended = self.cycles.rung();
+            self.ask();
+        }
+        ended.await;
+        self.check_open()?;
+        let report = self.phase.borrow().last_cycle.clone().unwrap_or_default();
+        match report.halted {
+            None => Ok(report),
+            Some(name) => Err(halt_error(name)),
+        }
+    }
+
+    /// Wants a cycle now, of whichever tab leads.
+    fn ask(&self) {
+        self.signal(Signal::SyncNow);
+        if !self.phase.borrow().leader {
+            self.watch.tell(&Event::Asked);
+        }
+    }
+
+    /// The leader's cycle, told by its tab.
+    pub fn heard_cycle(&self, report: CycleReport) {
+        {
+            let mut phase = self.phase.borrow_mut();
+            phase.last_cycle = Some(report.clone());
+            phase.syncing = false;
+        }
+        self.watch.tell(&Event::Cycle(report));
+        self.cycles.ring();
+        self.show_status();
+    }
+
+    /// Resolves when nothing more can leave: every operation has its verdict or needs a person.
+    ///
+    /// # Errors
+    /// `closed`.
+    pub async fn drain(&self) -> Result<Drained, SyncError> {
+        self.ask();
+        loop {
+            self.check_open()?;
+            let rung = self.commits.rung();
+            let meta = self.snapshot(crate::model::Need::default()).await?.meta;
+            self.remember(meta);
+            let counts = self.meta.borrow().counts;
+            if counts.pending == 0 {
+                let parked = counts.parked + counts.blocked;
+                return Ok(Drained { applied: counts.applied, pending: 0, parked });
+            }
+            rung.await;
+        }
+    }
+}
+
+fn halt_name(halt: &Halt) -> &'static str {
+    match halt {
+        Halt::Unreachable => "unreachable",
+        Halt::Foreign => "foreign-response",
+        Halt::Auth => "auth-required",
+        Halt::Forbidden => "forbidden",
+        Halt::Misconfigured => "misconfigured",
+        Halt::Later(_) => "rate-limited",
+        Halt::TooLarge => "too-large",
+        Halt::BatchRefused => "refused",
+        Halt::Expired => "expired",
+        Halt::Protocol => "protocol-error",
+    }
+}
+
+fn halt_error(name: &str) -> SyncError {
+    let code = match name {
+        "foreign-response" | "rate-limited" => Code::Unreachable,
+        _ => Code::ALL
+            .iter()
+            .copied()
+            .find(|code| code.text() == name)
+            .unwrap_or(Code::ProtocolError),
+    };
+    SyncError::new(code, ["the cycle broke off: ", name].concat())
+}

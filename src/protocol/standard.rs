@@ -1,0 +1,363 @@
+//! Holdfast's own protocol; docs/protocol.md is its specification.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Deserializer};
+use serde_json::value::RawValue;
+
+use super::Protocol;
+use super::http::{escape, join};
+use super::status::{self, Ask, LONGEST_WAIT, is_marked};
+use crate::model::json::quote;
+use crate::model::{
+    Batch, Capabilities, Cursor, Departure, DeviceId, Document, Edit, EntityKey, Halt, Intent,
+    Millis, OpId, Outcome, Presence, PullPage, PushReply, RemoteChange, Scope, Stamp, Theirs,
+    Version, Wall,
+};
+use crate::port::{HttpRequest, HttpResponse, Method};
+
+/// The longest cursor that is kept.
+const CURSOR_BYTES: usize = 4_096;
+/// The longest id, own or the server's, in characters.
+const ID_CHARS: usize = 128;
+/// The longest code of a refusal.
+const CODE_CHARS: usize = 64;
+/// What is kept of a refusal's message.
+const MESSAGE_CHARS: usize = 1_000;
+
+/// The standard protocol at one address.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Standard {
+    /// What precedes `/push` and `/pull`.
+    pub base_url: String,
+    /// For one exchange.
+    pub timeout: Millis,
+    /// Changes asked for in one page.
+    pub page: usize,
+    /// The most bytes taken of an answer, decoded. The specification lets a server send 8 MiB.
+    pub max_bytes: usize,
+}
+
+impl Standard {
+    /// The protocol below a base address, with the limits of its specification.
+    pub fn new(base_url: impl Into<String>) -> Self {
+        Self {
+            base_url: base_url.into(),
+            timeout: Millis(30_000),
+            page: 1_000,
+            max_bytes: 9 << 20,
+        }
+    }
+
+    fn request(&self, method: Method, url: String, body: Option<String>) -> HttpRequest {
+        HttpRequest { method, url, body, timeout: self.timeout, max_bytes: self.max_bytes }
+    }
+}
+
+impl Protocol for Standard {
+    fn capabilities(&self) -> Capabilities {
+        Capabilities { groups: true, whole_record: false, pull_first: false }
+    }
+
+    fn encode_push(&self, batch: &Batch) -> HttpRequest {
+        // Members of one batch may have been sealed by several devices (an import); the member is for logs alone.
+        let device = batch.operations.first().map_or_else(nobody, |first| first.device);
+        let mut body = format!(r#"{{"holdfast":1,"device":"{device}","operations":["#);
+        for (index, departure) in batch.operations.iter().enumerate() {
+            if index > 0 {
+                body.push(',');
+            }
+            write(&mut body, departure);
+        }
+        body.push_str("]}");
+        self.request(Method::Post, join(&self.base_url, "push"), Some(body))
+    }
+
+    fn decode_push(&self, batch: &Batch, answer: &HttpResponse, now: Wall) -> PushReply {
+        let read = status::check(answer, Ask::Push, is_marked, now)
+            .and_then(|()| verdicts(batch, &answer.body));
+        match read {
+            Ok(outcomes) => PushReply { outcomes, ..PushReply::default() },
+            Err(halt) => PushReply::halted(halt),
+        }
+    }
+
+    fn encode_pull(&self, scope: &Scope, cursor: Option<&Cursor>) -> HttpRequest {
+        let mut url = join(&self.base_url, &format!("pull?limit={}", self.page));
+        if let Some(cursor) = cursor {
+            url.push_str("&cursor=");
+            url.push_str(&escape(&cursor.0));
+        }
+        if *scope != Scope::all() {
+            url.push_str("&scope=");
+            url.push_str(&escape(&scope.0));
+        }
+        self.request(Method::Get, url, None)
+    }
+
+    fn decode_pull(
+        &self,
+        cursor: Option<&Cursor>,
+        answer: &HttpResponse,
+        now: Wall,
+    ) -> Result<PullPage, Halt> {
+        status::check(answer, Ask::Pull, is_marked, now)?;
+        page(cursor, &answer.body)
+    }
+}
+
+/// A device that is not known: its id is smaller than every other, so that it loses ties (R20).
+fn nobody() -> DeviceId {
+    DeviceId::from_bytes([0; 16])
+}
+
+fn write(out: &mut String, departure: &Departure) {
+    let (kind, content) = match &departure.intent {
+        Intent::Create(document) => ("create", Some(document_member(document))),
+        Intent::Replace(document) => ("replace", Some(document_member(document))),
+        Intent::Change(edits) => ("change", Some(edits_member(edits))),
+        Intent::Delete => ("delete", None),
+        // The wire has no word for a resolution: it is the write that it amounts to.
+        Intent::Resolve(resolve) => match &resolve.chosen {
+            Presence::Live(document) => ("replace", Some(document_member(document))),
+            Presence::Deleted => ("delete", None),
+        },
+    };
+    let assumed = match &departure.assumed {
+        Some(Version::Number(version)) => version.to_string(),
+        Some(Version::Stamp(_) | Version::Opaque(_)) | None => "null".to_owned(),
+    };
+    let Departure { op, collection, id, stamp, .. } = departure;
+    out.push_str(&format!(
+        r#"{{"opId":"{op}","collection":{},"id":{},"kind":"{kind}","assumed":{assumed}"#,
+        quote(collection),
+        quote(id),
+    ));
+    if let Some(content) = content {
+        out.push(',');
+        out.push_str(&content);
+    }
+    out.push_str(&format!(r#","at":{}"#, stamp.millis));
+    if let Some((group, size)) = &departure.group {
+        out.push_str(&format!(r#","group":{{"id":"{group}","size":{size}}}"#));
+    }
+    out.push('}');
+}
+
+fn document_member(document: &Document) -> String {
+    format!(r#""document":{}"#, document.text())
+}
+
+fn edits_member(edits: &[Edit]) -> String {
+    let edits: Vec<String> = edits
+        .iter()
+        .map(|edit| {
+            let path: Vec<String> = edit.path().0.iter().map(|name| quote(name)).collect();
+            let path = path.join(",");
+            match edit.value() {
+                Some(value) => format!(r#"{{"set":[{path}],"value":{}}}"#, value.text()),
+                None => format!(r#"{{"remove":[{path}]}}"#),
+            }
+        })
+        .collect();
+    format!(r#""edits":[{}]"#, edits.join(","))
+}
+
+#[derive(Deserialize)]
+struct PushBody<'a> {
+    #[serde(borrow)]
+    outcomes: Vec<WireOutcome<'a>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct WireOutcome<'a> {
+    #[serde(borrow)]
+    op_id: Cow<'a, str>,
+    #[serde(borrow)]
+    kind: Cow<'a, str>,
+    version: Option<u64>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    document: Option<&'a RawValue>,
+    at: Option<u64>,
+    server_id: Option<String>,
+    other: Option<String>,
+    code: Option<String>,
+    message: Option<String>,
+    #[serde(default)]
+    r#final: bool,
+    after: Option<f64>,
+}
+
+/// Tells `null` from absent.
+fn present<'de: 'a, 'a, D: Deserializer<'de>>(from: D) -> Result<Option<&'a RawValue>, D::Error> {
+    <&RawValue>::deserialize(from).map(Some)
+}
+
+/// The content of a `document` member, `null` being a deletion.
+fn presence(raw: &RawValue) -> Option<Presence> {
+    if raw.get() == "null" {
+        return Some(Presence::Deleted);
+    }
+    Document::parse(raw.get()).ok().map(Presence::Live)
+}
+
+fn stamp(at: Option<u64>) -> Option<Stamp> {
+    at.map(|millis| Stamp { millis, counter: 0, device: nobody() })
+}
+
+fn sound_id(id: &str) -> bool {
+    (1..=ID_CHARS).contains(&id.chars().count())
+}
+
+/// The verdicts of an answer, by operation. One that contradicts another, or that we do not understand, makes the whole
+/// answer worthless (R7): a server that is wrong in one place may be wrong in all.
+fn verdicts(batch: &Batch, body: &str) -> Result<Vec<(OpId, Outcome)>, Halt> {
+    let body: PushBody<'_> = serde_json::from_str(body).map_err(|_| Halt::Protocol)?;
+    let sent: BTreeMap<OpId, &Departure> = batch.operations.iter().map(|d| (d.op, d)).collect();
+    let mut seen: BTreeMap<OpId, Outcome> = BTreeMap::new();
+    let mut outcomes = Vec::new();
+    for wire in body.outcomes {
+        let departure = OpId::parse(&wire.op_id).and_then(|op| sent.get(&op));
+        let Some(departure) = departure else { continue };
+        let outcome = verdict(departure, wire).ok_or(Halt::Protocol)?;
+        match seen.get(&departure.op) {
+            Some(first) if *first == outcome => {}
+            Some(_) => return Err(Halt::Protocol),
+            None => {
+                seen.insert(departure.op, outcome.clone());
+                outcomes.push((departure.op, outcome));
+            }
+        }
+    }
+    Ok(outcomes)
+}
+
+fn verdict(departure: &Departure, wire: WireOutcome<'_>) -> Option<Outcome> {
+    match wire.kind.as_ref() {
+        "applied" => {
+            let presence = match wire.document {
+                Some(raw) => Some(presence(raw)?),
+                None => None,
+            };
+            if wire.server_id.as_deref().is_some_and(|id| !sound_id(id)) {
+                return None;
+            }
+            match wire.version? {
+                // A deletion of what the server never knew: there is nothing, and no version of it.
+                0 if departure.intent == Intent::Delete => Some(Outcome::Applied {
+                    version: None,
+                    presence: Some(Presence::Deleted),
+                    stamp: None,
+                    assigned_id: None,
+                }),
+                0 => None,
+                version => Some(Outcome::Applied {
+                    version: Some(Version::Number(version)),
+                    presence,
+                    // The server keeps the operation's own time with the version that it made.
+                    stamp: Some(departure.stamp),
+                    assigned_id: wire.server_id,
+                }),
+            }
+        }
+        "conflict" => {
+            let version = Some(Version::Number(wire.version.filter(|v| *v > 0)?));
+            let stamp = stamp(wire.at);
+            let theirs = match presence(wire.document?)? {
+                Presence::Live(document) => Theirs::Live { document, version, stamp },
+                Presence::Deleted => Theirs::Deleted { version, stamp },
+            };
+            if wire.other.as_deref().is_some_and(|id| !sound_id(id)) {
+                return None;
+            }
+            Some(Outcome::Conflict { theirs, other: wire.other, token: None })
+        }
+        "rejected" => {
+            let code =
+                wire.code.filter(|code| (1..=CODE_CHARS).contains(&code.chars().count()))?;
+            let message = wire.message.unwrap_or_default().chars().take(MESSAGE_CHARS).collect();
+            Some(Outcome::Rejected { code, message, last: wire.r#final })
+        }
+        "retry" => {
+            let after = match wire.after {
+                None => None,
+                Some(seconds) if seconds >= 0.0 => {
+                    #[expect(
+                        clippy::cast_possible_truncation,
+                        clippy::cast_sign_loss,
+                        reason = "not negative, and a float cast saturates"
+                    )]
+                    let wait = Millis((seconds * 1_000.0).ceil() as u64);
+                    Some(wait.min(LONGEST_WAIT))
+                }
+                Some(_) => return None,
+            };
+            Some(Outcome::Retry { after })
+        }
+        _ => None,
+    }
+}
+
+#[derive(Deserialize)]
+struct PullBody<'a> {
+    #[serde(borrow)]
+    changes: Vec<&'a RawValue>,
+    cursor: String,
+    more: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct WireChange<'a> {
+    collection: String,
+    id: String,
+    version: u64,
+    #[serde(borrow)]
+    document: &'a RawValue,
+    #[serde(borrow)]
+    op_id: Option<Cow<'a, str>>,
+    at: Option<u64>,
+}
+
+/// A page. A change that cannot be read is kept aside with its text (R2); it is no deletion and does not hold up the rest.
+fn page(from: Option<&Cursor>, body: &str) -> Result<PullPage, Halt> {
+    let body: PullBody<'_> = serde_json::from_str(body).map_err(|_| Halt::Protocol)?;
+    let next = Cursor(body.cursor);
+    let stuck = body.more && from == Some(&next);
+    if stuck || next.0.is_empty() || next.0.len() > CURSOR_BYTES {
+        return Err(Halt::Protocol);
+    }
+    let mut changes: Vec<RemoteChange> = Vec::with_capacity(body.changes.len());
+    let mut unreadable = Vec::new();
+    let mut place: BTreeMap<EntityKey, usize> = BTreeMap::new();
+    for raw in body.changes {
+        let Some(change) = change(raw) else {
+            unreadable.push(raw.get().to_owned());
+            continue;
+        };
+        // The feed names a record once; of a server that names it twice, the later row is the newer.
+        match place.get(&change.key).and_then(|at| changes.get_mut(*at)) {
+            Some(earlier) => *earlier = change,
+            None => {
+                place.insert(change.key.clone(), changes.len());
+                changes.push(change);
+            }
+        }
+    }
+    Ok(PullPage { changes, unreadable, next, more: body.more, bytes: 0 })
+}
+
+fn change(raw: &RawValue) -> Option<RemoteChange> {
+    let wire: WireChange<'_> = serde_json::from_str(raw.get()).ok()?;
+    let sound = sound_id(&wire.id) && !wire.collection.is_empty() && wire.version > 0;
+    Some(RemoteChange {
+        presence: presence(wire.document).filter(|_| sound)?,
+        key: EntityKey::new(wire.collection, wire.id),
+        version: Some(Version::Number(wire.version)),
+        stamp: stamp(wire.at),
+        // Another client's operation ids may be no UUIDs; they are none of ours either.
+        op: wire.op_id.and_then(|id| OpId::parse(&id)),
+    })
+}
