@@ -14,7 +14,9 @@ pub(super) fn escape(value: &str) -> String {
         } else {
             out.push('%');
             for digit in [byte >> 4, byte & 15] {
-                out.push(char::from_digit(u32::from(digit), 16).unwrap_or('0').to_ascii_uppercase());
+                out.push(
+                    char::from_digit(u32::from(digit), 16).unwrap_or('0').to_ascii_uppercase(),
+                );
             }
         }
     }
@@ -41,7 +43,9 @@ mod tests {
 
     #[test]
     fn media_types() {
-        for yes in ["application/json", "Application/JSON; charset=utf-8", "application/problem+json"] {
+        for yes in
+            ["application/json", "Application/JSON; charset=utf-8", "application/problem+json"]
+        {
             assert!(is_json(yes), "{yes}");
         }
         for no in ["", "text/html", "text/json", "application/jsonp", "application/xml"] {

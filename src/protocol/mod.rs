@@ -6,7 +6,8 @@ mod remote;
 mod standard;
 pub mod status;
 
-#[cfg(all(test, not(target_arch = "wasm32")))]
+#[cfg(test)]
+#[cfg(not(target_arch = "wasm32"))]
 mod tests;
 
 use crate::model::{Batch, Capabilities, Cursor, Halt, PullPage, PushReply, Scope, Wall};

@@ -42,12 +42,7 @@ pub struct Standard {
 impl Standard {
     /// The protocol below a base address, with the limits of its specification.
     pub fn new(base_url: impl Into<String>) -> Self {
-        Self {
-            base_url: base_url.into(),
-            timeout: Millis(30_000),
-            page: 1_000,
-            max_bytes: 9 << 20,
-        }
+        Self { base_url: base_url.into(), timeout: Millis(30_000), page: 1_000, max_bytes: 9 << 20 }
     }
 
     fn request(&self, method: Method, url: String, body: Option<String>) -> HttpRequest {
@@ -57,7 +52,7 @@ impl Standard {
 
 impl Protocol for Standard {
     fn capabilities(&self) -> Capabilities {
-        Capabilities { groups: true, whole_record: false, pull_first: false }
+        Capabilities { groups: true, whole_record: false, pull_first: false, versions: true }
     }
 
     fn encode_push(&self, batch: &Batch) -> HttpRequest {
@@ -275,8 +270,7 @@ fn verdict(departure: &Departure, wire: WireOutcome<'_>) -> Option<Outcome> {
             Some(Outcome::Conflict { theirs, other: wire.other, token: None })
         }
         "rejected" => {
-            let code =
-                wire.code.filter(|code| (1..=CODE_CHARS).contains(&code.chars().count()))?;
+            let code = wire.code.filter(|code| (1..=CODE_CHARS).contains(&code.chars().count()))?;
             let message = wire.message.unwrap_or_default().chars().take(MESSAGE_CHARS).collect();
             Some(Outcome::Rejected { code, message, last: wire.r#final })
         }

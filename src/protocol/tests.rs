@@ -196,11 +196,22 @@ fn golden_pushes() {
         ("push-replace-and-delete", vec!["applied 2", "applied 2"]),
         ("push-conflict-live", vec![conflict.as_str()]),
         ("push-conflict-deleted", vec!["deleted 2 at 1763649942000"]),
-        ("push-rejected", vec!["rejected validation true: the total is not the sum of the lines", "applied 1"]),
+        (
+            "push-rejected",
+            vec!["rejected validation true: the total is not the sum of the lines", "applied 1"],
+        ),
         ("push-duplicate", vec!["applied 1"]),
-        ("push-id-reused", vec!["rejected operation-id-reused true: this operation id was used for another operation"]),
+        (
+            "push-id-reused",
+            vec![
+                "rejected operation-id-reused true: this operation id was used for another operation",
+            ],
+        ),
         ("push-record-chain", vec![conflict.as_str(), "retry None"]),
-        ("push-not-found", vec!["rejected not-found true: this record was never created", "applied - gone"]),
+        (
+            "push-not-found",
+            vec!["rejected not-found true: this record was never created", "applied - gone"],
+        ),
         ("push-group-applied", vec!["applied 1", "applied 2"]),
         ("push-group-refused", vec!["retry None", r#"conflict 2 at 1763649942000 {"left":3}"#]),
         ("push-nothing", vec![]),
@@ -268,7 +279,12 @@ fn golden_pulls() {
             let op = c.op.unwrap().to_string();
             let last = op.chars().last().unwrap();
             let at = c.stamp.unwrap().millis;
-            format!("{}/{} {} {content} {last} {at}", c.key.collection, c.key.id, version(c.version.as_ref()))
+            format!(
+                "{}/{} {} {content} {last} {at}",
+                c.key.collection,
+                c.key.id,
+                version(c.version.as_ref())
+            )
         };
         page.changes.iter().map(row).collect::<Vec<_>>()
     };
@@ -286,7 +302,9 @@ fn golden_pulls() {
     let last = read("pull-nothing-new", 1_000, Some(&next.next.0)).unwrap();
     assert_eq!((last.next, last.more, last.changes.len()), (next.next, false, 0));
     assert_eq!(read("pull-cursor-expired", 1_000, Some("77aa01.912")), Err(Halt::Expired));
-    let url = Standard::new("/api").encode_pull(&Scope("building:4 2".into()), Some(&Cursor("a&b".into()))).url;
+    let url = Standard::new("/api")
+        .encode_pull(&Scope("building:4 2".into()), Some(&Cursor("a&b".into())))
+        .url;
     assert_eq!(url, "/api/pull?limit=1000&cursor=a%26b&scope=building%3A4%202");
 }
 
@@ -302,7 +320,11 @@ fn golden_problems() {
         ("problem-unavailable", Halt::Later(Some(Millis(5_000)))),
     ] {
         let golden = &golden_files()[name];
-        assert_eq!(check(&answer(&golden.response), Ask::Push, is_marked, NOW), Err(halt), "{name}");
+        assert_eq!(
+            check(&answer(&golden.response), Ask::Push, is_marked, NOW),
+            Err(halt),
+            "{name}"
+        );
     }
 }
 
@@ -353,11 +375,27 @@ fn what_a_hostile_server_says_about_operations() {
     let deep = format!(r#"{{"a":{}{}}}"#, "[".repeat(64), "]".repeat(64));
     for (name, outcomes, expected) in [
         ("missing is retry", "[]".to_owned(), Ok(vec![])),
-        ("unknown operation", format!(r#"[{{"opId":"{other}","kind":"applied","version":1}}]"#), Ok(vec![])),
-        ("an unknown operation's nonsense", format!(r#"[{{"opId":"x","kind":"what"}},{applied}]"#), Ok(vec!["applied 1"])),
+        (
+            "unknown operation",
+            format!(r#"[{{"opId":"{other}","kind":"applied","version":1}}]"#),
+            Ok(vec![]),
+        ),
+        (
+            "an unknown operation's nonsense",
+            format!(r#"[{{"opId":"x","kind":"what"}},{applied}]"#),
+            Ok(vec!["applied 1"]),
+        ),
         ("twice, equal", format!("[{applied},{applied}]"), Ok(vec!["applied 1"])),
-        ("twice, contradicting", format!(r#"[{applied},{{"opId":"{mine}","kind":"retry"}}]"#), protocol.clone()),
-        ("other members", with(r#""kind":"applied","version":1,"because":null,"x":{}"#), Ok(vec!["applied 1"])),
+        (
+            "twice, contradicting",
+            format!(r#"[{applied},{{"opId":"{mine}","kind":"retry"}}]"#),
+            protocol.clone(),
+        ),
+        (
+            "other members",
+            with(r#""kind":"applied","version":1,"because":null,"x":{}"#),
+            Ok(vec!["applied 1"]),
+        ),
         ("not a list", "{}".into(), protocol.clone()),
         ("null", "null".into(), protocol.clone()),
         ("a list of numbers", "[1]".into(), protocol.clone()),
@@ -371,24 +409,65 @@ fn what_a_hostile_server_says_about_operations() {
         ("a version with a fraction", with(r#""kind":"applied","version":1.5"#), protocol.clone()),
         ("a version as text", with(r#""kind":"applied","version":"1""#), protocol.clone()),
         ("a version beyond reason", with(r#""kind":"applied","version":1e40"#), protocol.clone()),
-        ("a document that is a list", with(r#""kind":"applied","version":1,"document":[]"#), protocol.clone()),
-        ("a document that is deep", with(&format!(r#""kind":"applied","version":1,"document":{deep}"#)), protocol.clone()),
-        ("an empty assigned id", with(r#""kind":"applied","version":1,"serverId":"""#), protocol.clone()),
-        ("a long assigned id", with(&format!(r#""kind":"applied","version":1,"serverId":"{long}""#)), protocol.clone()),
-        ("conflict without a version", with(r#""kind":"conflict","document":null"#), protocol.clone()),
+        (
+            "a document that is a list",
+            with(r#""kind":"applied","version":1,"document":[]"#),
+            protocol.clone(),
+        ),
+        (
+            "a document that is deep",
+            with(&format!(r#""kind":"applied","version":1,"document":{deep}"#)),
+            protocol.clone(),
+        ),
+        (
+            "an empty assigned id",
+            with(r#""kind":"applied","version":1,"serverId":"""#),
+            protocol.clone(),
+        ),
+        (
+            "a long assigned id",
+            with(&format!(r#""kind":"applied","version":1,"serverId":"{long}""#)),
+            protocol.clone(),
+        ),
+        (
+            "conflict without a version",
+            with(r#""kind":"conflict","document":null"#),
+            protocol.clone(),
+        ),
         ("conflict without a document", with(r#""kind":"conflict","version":2"#), protocol.clone()),
-        ("conflict with a number", with(r#""kind":"conflict","version":2,"document":3"#), protocol.clone()),
+        (
+            "conflict with a number",
+            with(r#""kind":"conflict","version":2,"document":3"#),
+            protocol.clone(),
+        ),
         ("rejected without a code", with(r#""kind":"rejected","message":"no""#), protocol.clone()),
         ("rejected with an empty code", with(r#""kind":"rejected","code":"""#), protocol.clone()),
-        ("rejected with a long code", with(&format!(r#""kind":"rejected","code":"{long}""#)), protocol.clone()),
-        ("rejected, and no more", with(r#""kind":"rejected","code":"busy""#), Ok(vec!["rejected busy false: "])),
-        ("final of a wrong type", with(r#""kind":"rejected","code":"busy","final":1"#), protocol.clone()),
+        (
+            "rejected with a long code",
+            with(&format!(r#""kind":"rejected","code":"{long}""#)),
+            protocol.clone(),
+        ),
+        (
+            "rejected, and no more",
+            with(r#""kind":"rejected","code":"busy""#),
+            Ok(vec!["rejected busy false: "]),
+        ),
+        (
+            "final of a wrong type",
+            with(r#""kind":"rejected","code":"busy","final":1"#),
+            protocol.clone(),
+        ),
         ("retry after nothing", with(r#""kind":"retry","after":-1"#), protocol.clone()),
         ("retry after text", with(r#""kind":"retry","after":"1""#), protocol.clone()),
-        ("retry after years", with(r#""kind":"retry","after":1e300"#), Ok(vec!["retry Some(3600000)"])),
+        (
+            "retry after years",
+            with(r#""kind":"retry","after":1e300"#),
+            Ok(vec!["retry Some(3600000)"]),
+        ),
         ("one bad among good", format!(r#"[{applied},{{"opId":"{other}"}}]"#), protocol.clone()),
     ] {
-        let expected = expected.map(|lines: Vec<&str>| lines.into_iter().map(str::to_owned).collect());
+        let expected =
+            expected.map(|lines: Vec<&str>| lines.into_iter().map(str::to_owned).collect());
         assert_eq!(verdicts_of(&outcomes), expected, "{name}");
     }
     let message = "m".repeat(5_000);
@@ -414,7 +493,11 @@ fn what_a_hostile_server_says_about_changes() {
         ("no cursor", r#""changes":[],"more":false"#.into(), None),
         ("an empty cursor", r#""changes":[],"cursor":"","more":false"#.into(), None),
         ("a cursor of a wrong type", r#""changes":[],"cursor":7,"more":false"#.into(), None),
-        ("a cursor beyond reason", format!(r#""changes":[],"cursor":"{}","more":false"#, "c".repeat(5_000)), None),
+        (
+            "a cursor beyond reason",
+            format!(r#""changes":[],"cursor":"{}","more":false"#, "c".repeat(5_000)),
+            None,
+        ),
         ("no more", r#""changes":[],"cursor":"a""#.into(), None),
         ("more of a wrong type", r#""changes":[],"cursor":"a","more":1"#.into(), None),
         ("more, and no progress", r#""changes":[],"cursor":"a","more":true"#.into(), Some("a")),
@@ -430,17 +513,26 @@ fn what_a_hostile_server_says_about_changes() {
         ("an empty id", r#"{"collection":"c","id":"","version":1,"document":null}"#),
         ("an id of a wrong type", r#"{"collection":"c","id":7,"version":1,"document":null}"#),
         ("no collection", r#"{"id":"j","version":1,"document":null}"#),
-        ("a document of a wrong type", r#"{"collection":"c","id":"j","version":1,"document":false}"#),
+        (
+            "a document of a wrong type",
+            r#"{"collection":"c","id":"j","version":1,"document":false}"#,
+        ),
     ] {
-        let page = page_of(&format!(r#""changes":[{bad},{good}],"cursor":"a","more":false"#), None).unwrap();
+        let page = page_of(&format!(r#""changes":[{bad},{good}],"cursor":"a","more":false"#), None)
+            .unwrap();
         assert_eq!(page.unreadable, [bad], "{name}: kept aside with its text");
         assert_eq!(page.changes.len(), 1, "{name}: the rest goes on");
         assert_eq!(page.changes[0].key, EntityKey::new("c", "i"), "{name}");
     }
-    let twice = r#"{"collection":"c","id":"i","version":3,"document":null,"opId":"not-a-uuid","at":4}"#;
-    let page = page_of(&format!(r#""changes":[{good},{twice}],"cursor":"a","more":false"#), None).unwrap();
+    let twice =
+        r#"{"collection":"c","id":"i","version":3,"document":null,"opId":"not-a-uuid","at":4}"#;
+    let page =
+        page_of(&format!(r#""changes":[{good},{twice}],"cursor":"a","more":false"#), None).unwrap();
     assert_eq!(page.changes.len(), 1);
-    assert_eq!((page.changes[0].version.clone(), page.changes[0].op), (Some(Version::Number(3)), None));
+    assert_eq!(
+        (page.changes[0].version.clone(), page.changes[0].op),
+        (Some(Version::Number(3)), None)
+    );
 }
 
 /// Drives a future that never has to wait.
@@ -548,12 +640,16 @@ fn a_sale_goes_out_and_comes_back() {
 #[test]
 fn the_same_batch_gives_the_same_bytes() {
     let edits = vec![
-        Edit::Set { path: Path(vec!["a\"b".into(), "c".into()]), value: Json::parse("1.10").unwrap() },
+        Edit::Set {
+            path: Path(vec!["a\"b".into(), "c".into()]),
+            value: Json::parse("1.10").unwrap(),
+        },
         Edit::Remove { path: Path::field("d") },
     ];
-    let mut change = departure(2, "o\n\u{1F32F}", Intent::Change(edits));
+    let mut change = departure(2, "o\"\u{1F32F}", Intent::Change(edits));
     change.assumed = Some(Version::Number(7));
-    let batch = Batch { operations: vec![create(1, "o"), change, departure(3, "p", Intent::Delete)] };
+    let batch =
+        Batch { operations: vec![create(1, "o"), change, departure(3, "p", Intent::Delete)] };
     let protocol = Standard::new("/api");
     let text = protocol.encode_push(&batch).body.unwrap();
     assert_eq!(Some(&text), protocol.encode_push(&batch).body.as_ref());
