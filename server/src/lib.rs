@@ -24,6 +24,7 @@ mod fault;
 mod files;
 mod http;
 
+use std::convert::Infallible;
 use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -31,13 +32,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::http::{HeaderValue, Request};
+use axum::http::{HeaderValue, Request, Response};
+use holdfast_server_core::{Problem, ProblemKind};
 use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
 use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
-use tokio::task::JoinHandle;
+use tokio::task::{JoinError, JoinHandle};
 use tower::ServiceExt as _;
 
 pub use args::{Command, HELP, parse};
@@ -190,6 +192,15 @@ impl fmt::Display for Closed {
 
 impl std::error::Error for Closed {}
 
+/// The answer of a request's task, which may have panicked.
+fn outcome(task: Result<Result<Response<Body>, Infallible>, JoinError>) -> Response<Body> {
+    match task {
+        Ok(Ok(response)) => response,
+        Ok(Err(never)) => match never {},
+        Err(_) => http::refuse(&Problem::new(ProblemKind::Internal, "the server failed")),
+    }
+}
+
 /// Our own loop instead of `axum::serve`: a fault has to be able to close a connection unanswered.
 async fn accept(listener: TcpListener, router: axum::Router, mut stopped: watch::Receiver<bool>) {
     let graceful = GracefulShutdown::new();
@@ -211,15 +222,7 @@ async fn accept(listener: TcpListener, router: axum::Router, mut stopped: watch:
             let router = router.clone();
             async move {
                 // In a task of its own, a panic becomes an answer.
-                let answer = tokio::spawn(router.oneshot(request.map(Body::new))).await;
-                let response = match answer {
-                    Ok(Ok(response)) => response,
-                    Ok(Err(never)) => match never {},
-                    Err(_) => http::refuse(&holdfast_server_core::Problem::new(
-                        holdfast_server_core::ProblemKind::Internal,
-                        "the server failed",
-                    )),
-                };
+                let response = outcome(tokio::spawn(router.oneshot(request.map(Body::new))).await);
                 match response.extensions().get::<http::HangUp>() {
                     Some(_) => Err(Closed),
                     None => Ok(response),
@@ -238,4 +241,18 @@ async fn accept(listener: TcpListener, router: axum::Router, mut stopped: watch:
     }
     drop(listener);
     let _ = tokio::time::timeout(Duration::from_secs(5), graceful.shutdown()).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_panic_becomes_a_problem() {
+        let task = tokio::spawn(async { panic!("planned") }).await;
+        let response = outcome(task);
+        assert_eq!(response.status(), 500);
+        let body = axum::body::to_bytes(response.into_body(), 1_000).await.unwrap();
+        assert!(body.starts_with(br#"{"holdfast":1,"#) && body.ends_with(br#","end":true}"#));
+    }
 }

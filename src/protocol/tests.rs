@@ -697,3 +697,64 @@ fn no_answer_and_foreign_answers_end_nothing() {
     }
     assert_eq!(now_or_never(remote.push(&one())).outcomes.len(), 1);
 }
+
+mod same_edits {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::model::edit;
+
+    fn name() -> impl Strategy<Value = String> {
+        prop_oneof!["[ab]", Just("a\"\u{e9}".to_owned())]
+    }
+
+    /// JSON texts with the same names again and again, so that paths meet something.
+    fn value() -> impl Strategy<Value = String> {
+        let leaf = prop_oneof![
+            Just("null".to_owned()),
+            Just("1.10".to_owned()),
+            Just("\"x\"".to_owned()),
+            Just("[{\"a\":1}]".to_owned()),
+        ];
+        leaf.prop_recursive(3, 12, 3, |inner| object(inner))
+    }
+
+    fn object(inner: impl Strategy<Value = String>) -> impl Strategy<Value = String> {
+        proptest::collection::btree_map(name(), inner, 0..3).prop_map(|members| {
+            let members: Vec<String> = members
+                .into_iter()
+                .map(|(name, value)| format!("{}:{value}", crate::model::json::quote(&name)))
+                .collect();
+            format!("{{{}}}", members.join(","))
+        })
+    }
+
+    fn edits() -> impl Strategy<Value = Vec<(Vec<String>, Option<String>)>> {
+        let path = proptest::collection::vec(name(), 1..4);
+        proptest::collection::vec((path, proptest::option::of(value())), 0..5)
+    }
+
+    proptest! {
+        /// Where a server says "applied" without a document, the device calculates it: both sides must mean the same.
+        #[test]
+        fn device_and_server_make_the_same_document(start in object(value()), edits in edits()) {
+            let ours: Vec<Edit> = edits
+                .iter()
+                .map(|(path, value)| {
+                    let value = value.as_ref().map(|text| Json::parse(text).unwrap());
+                    Edit::to(Path(path.clone()), value)
+                })
+                .collect();
+            let ours = edit::apply(&Document::parse(&start).unwrap(), &ours);
+            let mut theirs = server::Document::parse(&start).unwrap();
+            for (path, value) in edits {
+                let edit = match value {
+                    Some(text) => server::Edit::Set { path, value: serde_json::from_str(&text).unwrap() },
+                    None => server::Edit::Remove { path },
+                };
+                theirs = theirs.apply(&[edit]);
+            }
+            prop_assert_eq!(ours.text(), theirs.as_str());
+        }
+    }
+}
