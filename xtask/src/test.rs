@@ -46,6 +46,7 @@ const STEPS: &[Step] = &[
     after("package", step("pkg-tests", |_| node::test("pkg-template/test"))),
     step("server", |_| demo::server()),
     after("package", step("page", |_| demo::www())),
+    step("page-tests", |_| node::test("www/test")),
     after("page", step("e2e", |_| e2e())),
     after("package", step("replay", |_| orders())),
     after("package", step("size", |_| size::measure())),
