@@ -38,6 +38,8 @@ INSERT INTO store VALUES ('epoch', lower(hex(randomblob(8))));
 pub enum DbError {
     /// SQLite says no.
     Sqlite(rusqlite::Error),
+    /// A step of the verdicts' store failed.
+    Store(StorageError),
     /// The file has another format number, or is another program's.
     Format(i64),
 }
@@ -46,6 +48,7 @@ impl fmt::Display for DbError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Sqlite(error) => write!(f, "database: {error}"),
+            Self::Store(error) => write!(f, "database: {error}"),
             Self::Format(n) => {
                 write!(f, "the database has format {n}, this server reads format {FORMAT}")
             }
@@ -170,7 +173,7 @@ impl Db {
         let mut gone = 0;
         for tenant in &tenants {
             let mut rows = Rows { db: &tx, tenant };
-            gone += rows.prune(stored_before).map_err(|_| rusqlite::Error::InvalidQuery)?;
+            gone += rows.prune(stored_before).map_err(DbError::Store)?;
         }
         tx.commit()?;
         Ok(gone)
