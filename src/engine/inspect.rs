@@ -127,7 +127,9 @@ impl<H: Host> Engine<H> {
     pub async fn conflicts(&self) -> Result<Vec<Conflict>, SyncError> {
         self.check_open()?;
         let s = self.snapshot(Need::only(vec![Root::Conflicts])).await?;
-        Ok(s.conflicts.into_values().collect())
+        let conflicts: Vec<Conflict> = s.conflicts.into_values().collect();
+        self.look_at(&conflicts);
+        Ok(conflicts)
     }
 
     /// One operation of the outbox.
@@ -139,7 +141,20 @@ impl<H: Host> Engine<H> {
     /// One conflict.
     pub async fn conflict(&self, id: ConflictId) -> Result<Option<Conflict>, SyncError> {
         let mut s = self.snapshot(Need::only(vec![Root::Conflict(id)])).await?;
-        Ok(s.conflicts.remove(&id))
+        let conflict = s.conflicts.remove(&id);
+        self.look_at(conflict.as_slice());
+        Ok(conflict)
+    }
+
+    /// Remembers which of the server's versions were shown here, so that nobody decides on what they did not see.
+    fn look_at(&self, conflicts: &[Conflict]) {
+        let mut looked_at = self.looked_at.borrow_mut();
+        for conflict in conflicts {
+            match (&conflict.resolved, &conflict.version) {
+                (None, Some(version)) => looked_at.insert(conflict.id, version.clone()),
+                (Some(_), _) | (None, None) => looked_at.remove(&conflict.id),
+            };
+        }
     }
 
     /// Both sides of the balance (R10).

@@ -14,6 +14,7 @@ mod watch;
 mod write;
 
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
 pub use inspect::{Entity, EntityState, OutboxEntry, OutboxState, Verdict};
@@ -23,8 +24,8 @@ pub use watch::{Commit, Event, Progress};
 pub use write::WriteRequest;
 
 use crate::model::{
-    Code, Ctx, Decision, Halt, IdSeed, Meta, Mono, Need, Owner, Rules, Scope, Snapshot, StoreError,
-    SyncError, Term, Verb,
+    Code, ConflictId, Ctx, Decision, Halt, IdSeed, Meta, Mono, Need, Owner, Rules, Scope, Snapshot,
+    StoreError, SyncError, Term, Verb, Version,
 };
 use crate::plan::Deposed;
 use crate::plan::push::Room;
@@ -66,6 +67,8 @@ pub struct Engine<H: Host> {
     /// What the server told us of the size of requests, and how far a refused batch was cut.
     room: Cell<Room>,
     cut: Cell<usize>,
+    /// The server's versions of open conflicts that this tab was shown.
+    looked_at: RefCell<BTreeMap<ConflictId, Version>>,
     /// When history was last cleaned up.
     tidied: Cell<Option<Mono>>,
 }
@@ -92,6 +95,7 @@ impl<H: Host> Engine<H> {
             room: Cell::new(room),
             cut: Cell::new(usize::MAX),
             tidied: Cell::new(None),
+            looked_at: RefCell::new(BTreeMap::new()),
             config,
             host,
         }))

@@ -2,30 +2,40 @@
 
 use super::{Commit, Engine};
 use crate::model::{
-    Choice, ConflictId, Document, Durability, Need, OpId, Operation, Root, SyncError, Verb,
+    Choice, Conflict, ConflictId, Document, Durability, Need, OpId, Operation, Root, SyncError,
+    Verb,
 };
-use crate::plan::resolve::{Resolution, discard, resolve, retry};
+use crate::plan::resolve::{Dependents, Resolution, Ruling, discard, resolve, retry};
 use crate::port::Host;
 use crate::schedule::Signal;
 
 const RESOLVE: Verb = Verb { name: "resolve", durability: Durability::Strict };
 
 impl<H: Host> Engine<H> {
-    /// Settles an open conflict.
+    /// Settles an open conflict. Where the server's side moved since this tab looked at it, nothing is decided and the conflict
+    /// is returned as it is now.
     ///
     /// # Errors
     /// `not-found`, `already-resolved`, `invalid-value` for a choice by field where one side is deleted.
-    pub async fn resolve(&self, id: ConflictId, choice: &Choice) -> Result<(), SyncError> {
+    pub async fn resolve(
+        &self,
+        id: ConflictId,
+        choice: Choice,
+    ) -> Result<Option<Conflict>, SyncError> {
         self.check_open()?;
         let ctx = self.ctx(None);
-        let call = ctx.ids.op(0);
+        let seen = self.looked_at.borrow().get(&id).cloned();
+        let ruling = Ruling { id, choice, seen, call: ctx.ids.op(0) };
         let resolution = self
             .commit(&RESOLVE, Need::of(vec![Root::Conflict(id)]), |s| {
-                resolve(s, id, choice, call, &self.config.rules, &ctx)
+                resolve(s, &ruling, &self.config.rules, &ctx)
             })
             .await??;
+        if resolution == Resolution::Moved {
+            return self.conflict(id).await;
+        }
         self.decided(resolution);
-        Ok(())
+        Ok(None)
     }
 
     /// Sends a rejected operation again, as a new one; `patch` changes it first. Returns the new operation.
@@ -48,14 +58,18 @@ impl<H: Host> Engine<H> {
     /// Gives a parked operation up and returns what was given up with it.
     ///
     /// # Errors
-    /// `not-found`, `already-resolved`, `pending-work` where something that depends on it may have reached the server.
-    pub async fn discard(&self, id: OpId) -> Result<Vec<Operation>, SyncError> {
+    /// `not-found`, `already-resolved`, `referenced` where others depend on it and are to stay, `pending-work` where something that depends on it may have reached the server.
+    pub async fn discard(
+        &self,
+        id: OpId,
+        dependents: Dependents,
+    ) -> Result<Vec<Operation>, SyncError> {
         self.check_open()?;
         let ctx = self.ctx(None);
         let call = ctx.ids.op(0);
         let discarded = self
             .commit(&RESOLVE, Need::of(vec![Root::Op(id)]), |s| {
-                discard(s, id, call, &self.config.rules, &ctx)
+                discard(s, id, dependents, call, &self.config.rules, &ctx)
             })
             .await??;
         self.publish(Commit::written(discarded.notice));
@@ -66,7 +80,7 @@ impl<H: Host> Engine<H> {
     fn decided(&self, resolution: Resolution) {
         match resolution {
             Resolution::Done { notice } => self.publish(Commit::written(notice)),
-            Resolution::Repeated => {}
+            Resolution::Repeated | Resolution::Moved => {}
         }
         self.signal(Signal::LocalWrite);
     }

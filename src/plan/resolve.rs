@@ -7,7 +7,7 @@ use crate::model::edit;
 use crate::model::{
     Assumed, Before, Choice, Code, Conflict, ConflictId, Ctx, Decider, Decision, Document, Edit,
     EntityKey, Fate, Intent, OpId, OpState, Operation, Parked, Presence, Resolved, Rules, Seq,
-    Side, Slot, Snapshot, SyncError,
+    Side, Slot, Snapshot, SyncError, Version,
 };
 
 /// What became of a decision.
@@ -20,6 +20,30 @@ pub enum Resolution {
     },
     /// It was stored before, by the same call.
     Repeated,
+    /// The server's side is no longer the one that was looked at: look again.
+    Moved,
+}
+
+/// A decision on a conflict.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ruling {
+    /// The conflict.
+    pub id: ConflictId,
+    /// What was chosen.
+    pub choice: Choice,
+    /// The server's version that was looked at, where the caller knows it.
+    pub seen: Option<Version>,
+    /// The call.
+    pub call: OpId,
+}
+
+/// What becomes of operations that cannot be applied without a discarded one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Dependents {
+    /// They are discarded too.
+    Discard,
+    /// Nothing is discarded then.
+    Refuse,
 }
 
 fn refuse<T>(code: Code, message: &str) -> Decision<Result<T, SyncError>> {
@@ -29,12 +53,12 @@ fn refuse<T>(code: Code, message: &str) -> Decision<Result<T, SyncError>> {
 /// Settles an open conflict. Everything on the record that waited for it becomes one operation, or yields (SEMANTICS 4).
 pub fn resolve(
     s: &Snapshot,
-    id: ConflictId,
-    choice: &Choice,
-    call: OpId,
+    ruling: &Ruling,
     rules: &Rules,
     ctx: &Ctx,
 ) -> Decision<Result<Resolution, SyncError>> {
+    let Ruling { id, choice, seen, call } = ruling;
+    let (id, call) = (*id, *call);
     let Some(conflict) = s.conflicts.get(&id) else {
         return refuse(Code::NotFound, "there is no such conflict");
     };
@@ -44,6 +68,9 @@ pub fn resolve(
         }
         Some(_) => return refuse(Code::AlreadyResolved, "the conflict was resolved already"),
         None => {}
+    }
+    if seen.is_some() && *seen != conflict.version {
+        return Decision::nothing(Ok(Resolution::Moved));
     }
     let Some(chosen) = chosen(choice, &conflict.mine, &conflict.theirs) else {
         return refuse(Code::InvalidValue, "a side for each field needs a document on both sides");
@@ -297,6 +324,7 @@ pub struct Discarded {
 pub fn discard(
     s: &Snapshot,
     id: OpId,
+    dependents: Dependents,
     call: OpId,
     rules: &Rules,
     ctx: &Ctx,
@@ -314,6 +342,12 @@ pub fn discard(
             vec![op.seq]
         }
     };
+    if dependents == Dependents::Refuse && gone.len() > 1 {
+        let other = gone.iter().filter_map(|seq| draft.op(*seq)).find(|other| other.id != id);
+        let message = "other operations cannot be applied without it";
+        let error = SyncError::new(Code::Referenced, message);
+        return Decision::nothing(Err(other.map_or(error.clone(), |other| error.of(other.id))));
+    }
     if let Some(sealed) = gone.iter().filter_map(|seq| draft.op(*seq)).find(|op| {
         matches!(op.state, OpState::InFlight { .. })
             || op.is_sealed() && matches!(op.state, OpState::Queued { .. })
