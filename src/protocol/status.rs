@@ -50,7 +50,8 @@ pub fn of_error(error: FetchError) -> Halt {
 ///
 /// # Errors
 /// The [`Halt`] that the answer is instead. 400, 410, 415 and 422 would be a verdict on what was asked, so they count only
-/// in our server's own words; the other errors end nothing, whoever says them.
+/// in our server's own words; the other errors end nothing, whoever says them. A 5xx without our server's words or a wish to
+/// wait is a gateway's, and no contact.
 pub fn check(answer: &HttpResponse, ask: Ask, is_ours: IsOurs, now: Wall) -> Result<(), Halt> {
     let ours = || is_json(&answer.content_type) && is_ours(&answer.body);
     let halt = match answer.status {
@@ -68,7 +69,13 @@ pub fn check(answer: &HttpResponse, ask: Ask, is_ours: IsOurs, now: Wall) -> Res
             Ask::Pull => Halt::Protocol,
         },
         408 | 409 | 425 | 429 | 500 | 502 | 503 | 504 | 507 | 520..=529 => {
-            Halt::Later(answer.retry_after.as_deref().and_then(|text| retry_after(text, now)))
+            match answer.retry_after.as_deref().and_then(|text| retry_after(text, now)) {
+                // A load balancer's wish is respected like the server's own.
+                Some(wait) => Halt::Later(Some(wait)),
+                None if ours() => Halt::Later(None),
+                // A gateway without its server: to be connected means that our server answered (P37, R24).
+                None => Halt::Foreign,
+            }
         }
         _ => Halt::Foreign,
     };
@@ -185,16 +192,19 @@ mod tests {
             (Push, 501, "", "", Err(Halt::Misconfigured)),
             (Push, 413, "text/html", HTML, Err(Halt::TooLarge)),
             (Pull, 413, "", "", Err(Halt::Protocol)),
-            (Push, 408, "", "", later()),
+            (Push, 408, problem, MARKED, later()),
             (Push, 409, problem, MARKED, later()),
-            (Push, 425, "", "", later()),
+            (Push, 425, problem, MARKED, later()),
             (Pull, 429, problem, MARKED, later()),
             (Push, 500, problem, MARKED, later()),
-            (Push, 502, "text/html", HTML, later()),
-            (Push, 503, "", "", later()),
-            (Push, 504, "text/html", HTML, later()),
-            (Push, 507, "", "", later()),
-            (Push, 522, "text/html", HTML, later()),
+            (Push, 503, problem, MARKED, later()),
+            (Push, 507, problem, MARKED, later()),
+            // A gateway's, unless it says how long to wait (below).
+            (Push, 500, "text/html", HTML, Err(Halt::Foreign)),
+            (Push, 502, "text/html", HTML, Err(Halt::Foreign)),
+            (Push, 503, "", "", Err(Halt::Foreign)),
+            (Pull, 504, "text/html", HTML, Err(Halt::Foreign)),
+            (Push, 522, "text/html", HTML, Err(Halt::Foreign)),
         ] {
             let got = meaning(&answer(status, media, body), ask);
             assert_eq!(got, expected, "{ask:?} {status} {media} {body}");

@@ -687,7 +687,7 @@ fn no_answer_and_foreign_answers_end_nothing() {
         (Ok(portal), Halt::Foreign),
         (Ok(ok("")), Halt::Foreign),
         (Ok(ok(r#"{"holdfast":1,"outcomes":["#)), Halt::Foreign),
-        (status(503), Halt::Later(None)),
+        (status(503), Halt::Foreign),
         (status(413), Halt::TooLarge),
         (status(400), Halt::Foreign),
     ] {
@@ -716,7 +716,7 @@ mod same_edits {
             Just("\"x\"".to_owned()),
             Just("[{\"a\":1}]".to_owned()),
         ];
-        leaf.prop_recursive(3, 12, 3, |inner| object(inner))
+        leaf.prop_recursive(3, 12, 3, object)
     }
 
     fn object(inner: impl Strategy<Value = String>) -> impl Strategy<Value = String> {
