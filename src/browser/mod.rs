@@ -1,18 +1,81 @@
 //! The web: what the ports need, as a page or a worker has it.
 
+mod channel;
 mod clock;
+mod fetch;
 mod idb;
+mod locks;
 mod rng;
+mod signals;
 mod storage;
 mod wait;
 
+pub use channel::Channel;
 pub use clock::BrowserClock;
+pub use fetch::{BrowserFetch, GetToken, NoToken, TokenFuture, TokenReason, read_body, token_from};
 pub use idb::{IdbSettings, IdbStore};
+pub use locks::BrowserLeadership;
 pub use rng::BrowserRng;
+pub use signals::{Lifecycle, Signals};
 pub use storage::{Estimate, estimate, persist, persisted};
 
 use js_sys::Reflect;
 use wasm_bindgen::JsValue;
+
+use crate::port::{Host, Remote, Store};
+
+/// All ports of a page: storage and server are given, the rest is the platform's.
+///
+/// ```no_run
+/// use holdfast::browser::{BrowserHost, IdbSettings, IdbStore};
+/// use holdfast::port::Remote;
+/// # async fn example(remote: impl Remote + 'static) -> Result<(), holdfast::model::StoreError> {
+/// let name = "holdfast:till-7";
+/// let store = IdbStore::open(name, IdbSettings::default()).await?;
+/// let host = BrowserHost::new(name, store, remote);
+/// # Ok(()) }
+/// ```
+pub struct BrowserHost<R, S = IdbStore> {
+    store: S,
+    remote: R,
+    leadership: BrowserLeadership,
+}
+
+impl<R: Remote, S: Store> BrowserHost<R, S> {
+    /// A host over the database of this name: its tabs share one leader.
+    #[must_use]
+    pub fn new(name: &str, store: S, remote: R) -> Self {
+        Self { store, remote, leadership: BrowserLeadership::new(name) }
+    }
+}
+
+impl<R: Remote + 'static, S: Store + 'static> Host for BrowserHost<R, S> {
+    type Store = S;
+    type Remote = R;
+    type Clock = BrowserClock;
+    type Rng = BrowserRng;
+    type Leadership = BrowserLeadership;
+
+    fn store(&self) -> &S {
+        &self.store
+    }
+
+    fn remote(&self) -> &R {
+        &self.remote
+    }
+
+    fn clock(&self) -> &BrowserClock {
+        &BrowserClock
+    }
+
+    fn rng(&self) -> &BrowserRng {
+        &BrowserRng
+    }
+
+    fn leadership(&self) -> &BrowserLeadership {
+        &self.leadership
+    }
+}
 
 /// A member of `navigator`, in windows and workers, unless it is missing.
 fn navigator(member: &str) -> Option<JsValue> {
