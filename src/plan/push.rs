@@ -218,6 +218,10 @@ fn settle_one(draft: &mut Draft<'_>, seq: Seq, outcome: &Outcome, settled: &mut 
             if let Some(assigned) = assigned_id.as_ref().filter(|assigned| **assigned != key.id) {
                 name(draft, &key, assigned);
             }
+            let never_known = version.is_none() && *presence == Some(Presence::Deleted);
+            if never_known {
+                return finish_removal(draft, seq, &key);
+            }
             if !comparable(draft.base(&key), version.as_ref()) {
                 let pull_after = Epoch(draft.meta.pulls.0);
                 if let Some(op) = draft.op_mut(seq) {
@@ -258,10 +262,7 @@ fn settle_one(draft: &mut Draft<'_>, seq: Seq, outcome: &Outcome, settled: &mut 
         }
         Outcome::Rejected { code, .. } if is_delete && (code == "not-found" || code == "gone") => {
             settled.applied += 1;
-            let version = draft.base(&key).and_then(|base| base.version.clone());
-            let base = Base { presence: Presence::Deleted, version, stamp: None, guessed: false };
-            draft.record_mut(&key).base = Some(base.clone());
-            draft.applied(seq, base, None);
+            finish_removal(draft, seq, &key);
         }
         Outcome::Rejected { code, message, last } => {
             let Some(op) = draft.op_mut(seq) else { return };
@@ -284,6 +285,14 @@ fn settle_one(draft: &mut Draft<'_>, seq: Seq, outcome: &Outcome, settled: &mut 
             requeue(draft, seq, Some(wait), settled);
         }
     }
+}
+
+/// The server has no such record, so that it is removed is already true, at no version of its own.
+fn finish_removal(draft: &mut Draft<'_>, seq: Seq, key: &EntityKey) {
+    let version = draft.base(key).and_then(|base| base.version.clone());
+    let base = Base { presence: Presence::Deleted, version, stamp: None, guessed: false };
+    draft.record_mut(key).base = Some(base.clone());
+    draft.applied(seq, base, None);
 }
 
 /// The record after an operation, as far as we can tell.
