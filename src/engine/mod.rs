@@ -18,7 +18,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 pub use inspect::{Entity, EntityState, OutboxEntry, OutboxState, Verdict};
-pub use run::{CycleReport, Drained};
+pub use run::{CycleReport, Drained, halted_as};
 pub use status::{Connection, Phase, Status, StatusKind};
 pub use watch::{Commit, Event, Progress};
 pub use write::WriteRequest;
@@ -186,12 +186,10 @@ impl<H: Host> Engine<H> {
         Ok(result?)
     }
 
-    /// Commits of one tab may be heard of in another order than they were made: the later one counts.
+    /// Two readings may be heard of in another order than they were made.
     fn remember(&self, meta: Meta) {
         let mut known = self.meta.borrow_mut();
-        let later = (meta.term, meta.floor, meta.journal, meta.pulls)
-            >= (known.term, known.floor, known.journal, known.pulls);
-        if later {
+        if meta.commits >= known.commits {
             *known = meta;
         }
     }

@@ -72,7 +72,7 @@ impl<H: Host> Engine<H> {
     }
 
     /// A `not_before` further away than the longest wait that we ever plan is a clock that jumped (R19).
-    fn horizon(&self) -> Millis {
+    pub(super) fn horizon(&self) -> Millis {
         let backoff = self.config.rules.backoff;
         backoff.patience.max(backoff.max)
     }

@@ -10,7 +10,7 @@ use super::push::Pushed;
 use super::wake::{First, race};
 use super::watch::{Event, Progress};
 use super::{Engine, Stop};
-use crate::model::{Code, Halt, Millis, SyncError, Term, Wall};
+use crate::model::{Code, Halt, Millis, Need, OpState, Operation, Root, SyncError, Term, Wall};
 use crate::port::{Clock, Host, Leadership, Remote, Rng};
 use crate::schedule::{CycleEnd, Next, Signal};
 
@@ -284,6 +284,9 @@ impl<H: Host> Engine<H> {
     pub fn heard_cycle(&self, report: CycleReport) {
         {
             let mut phase = self.phase.borrow_mut();
+            let halt = report.halted.and_then(halt_named);
+            phase.connected = Some(halt.as_ref().is_none_or(Halt::is_answer));
+            phase.halt = halt;
             phase.last_cycle = Some(report.clone());
             phase.syncing = false;
         }
@@ -301,31 +304,64 @@ impl<H: Host> Engine<H> {
         loop {
             self.check_open()?;
             let rung = self.commits.rung();
-            let meta = self.snapshot(crate::model::Need::default()).await?.meta;
+            let meta = self.snapshot(Need::default()).await?.meta;
             self.remember(meta);
             let counts = self.meta.borrow().counts;
-            if counts.pending == 0 {
+            if counts.pending == 0 || !self.may_leave().await? {
                 let parked = counts.parked + counts.blocked;
-                return Ok(Drained { applied: counts.applied, pending: 0, parked });
+                return Ok(Drained { applied: counts.applied, pending: counts.pending, parked });
             }
             rung.await;
         }
     }
 }
 
-fn halt_name(halt: &Halt) -> &'static str {
-    match halt {
-        Halt::Unreachable => "unreachable",
-        Halt::Foreign => "foreign-response",
-        Halt::Auth => "auth-required",
-        Halt::Forbidden => "forbidden",
-        Halt::Misconfigured => "misconfigured",
-        Halt::Later(_) => "rate-limited",
-        Halt::TooLarge => "too-large",
-        Halt::BatchRefused => "refused",
-        Halt::Expired => "expired",
-        Halt::Protocol => "protocol-error",
+impl<H: Host> Engine<H> {
+    /// Whether anything is on its way, now or at a later time. What waits for a parked create is not.
+    async fn may_leave(&self) -> Result<bool, SyncError> {
+        let now = self.host.clock().wall();
+        let ready = Root::Ready { limit: 1, now, horizon: self.horizon() };
+        let roots = if self.host.remote().capabilities().versions {
+            vec![Root::Flights, ready]
+        } else {
+            vec![Root::Flights, ready, Root::Outbox]
+        };
+        let s = self.snapshot(Need::only(roots)).await?;
+        let on_its_way = |op: &Operation| match op.state {
+            OpState::InFlight { .. } | OpState::Acked { .. } => true,
+            OpState::Queued { .. } => op.ready,
+            OpState::Blocked { .. } | OpState::Parked(_) => false,
+        };
+        Ok(s.next_due.is_some() || s.ops.values().any(on_its_way))
     }
+}
+
+const HALTS: &[(Halt, &str)] = &[
+    (Halt::Unreachable, "unreachable"),
+    (Halt::Foreign, "foreign-response"),
+    (Halt::Auth, "auth-required"),
+    (Halt::Forbidden, "forbidden"),
+    (Halt::Misconfigured, "misconfigured"),
+    (Halt::Later(None), "rate-limited"),
+    (Halt::TooLarge, "too-large"),
+    (Halt::BatchRefused, "refused"),
+    (Halt::Expired, "expired"),
+    (Halt::Protocol, "protocol-error"),
+];
+
+fn halt_name(halt: &Halt) -> &'static str {
+    let same = |known: &Halt| std::mem::discriminant(known) == std::mem::discriminant(halt);
+    HALTS.iter().find(|(known, _)| same(known)).map_or("protocol-error", |(_, name)| name)
+}
+
+fn halt_named(name: &str) -> Option<Halt> {
+    HALTS.iter().find(|(_, known)| *known == name).map(|(halt, _)| halt.clone())
+}
+
+/// The report of another tab, as text.
+#[must_use]
+pub fn halted_as(name: &str) -> Option<&'static str> {
+    HALTS.iter().map(|(_, known)| *known).find(|known| *known == name)
 }
 
 fn halt_error(name: &str) -> SyncError {

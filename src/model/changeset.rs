@@ -144,6 +144,9 @@ pub struct Meta {
     /// The database's name for servers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub device: Option<DeviceId>,
+    /// Commits that wrote this row: which of two readings is the later one.
+    #[serde(default)]
+    pub commits: u64,
     /// Of the newest leader.
     #[serde(default)]
     pub term: Term,
@@ -181,6 +184,7 @@ impl Default for Meta {
         Self {
             format: FORMAT,
             device: None,
+            commits: 0,
             term: Term(0),
             floor: Seq(0),
             clock: None,
@@ -340,10 +344,11 @@ pub struct Changeset {
 }
 
 impl Changeset {
-    /// One that writes the database's own state.
-    #[must_use]
-    pub fn of_meta(meta: Meta) -> Self {
-        Self { meta: Some(meta), ..Self::default() }
+    /// Writes the database's own state, if it is not what was read.
+    pub fn keep_meta(&mut self, was: &Meta, meta: Meta) {
+        if meta != *was {
+            self.meta = Some(Meta { commits: was.commits + 1, ..meta });
+        }
     }
 
     /// Takes an operation out of the outbox: the only way to do it (R9). Writes the journal line and the settled row, and

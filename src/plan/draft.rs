@@ -656,9 +656,7 @@ impl<'a> Draft<'a> {
             }
         }
         self.count();
-        if self.meta != self.was.meta {
-            self.out.meta = Some(self.meta);
-        }
+        self.out.keep_meta(&self.was.meta, self.meta);
         Decision { changes: self.out, output: output(self.notice) }
     }
 

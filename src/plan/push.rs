@@ -89,9 +89,7 @@ pub fn claim(s: &Snapshot, room: Room, ctx: &Ctx) -> Decision<Result<Claimed, De
         }
         changes.ops.insert(op.seq, op);
     }
-    if meta != s.meta {
-        changes.meta = Some(meta);
-    }
+    changes.keep_meta(&s.meta, meta);
     Decision { changes, output: Ok(Claimed { batch: Batch { operations }, next_due: s.next_due }) }
 }
 

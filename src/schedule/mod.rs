@@ -200,7 +200,8 @@ impl Scheduler {
     /// What to do at this time.
     #[must_use]
     pub fn poll(&self, now: Mono) -> Next {
-        if !self.leading || self.paused {
+        // A person who asks while the application paused it gets one cycle.
+        if !self.leading || self.paused && !self.asked {
             return Next::Idle;
         }
         let Some(due) = self.due else { return Next::Idle };
@@ -248,6 +249,10 @@ mod tests {
         machine.handle_signal(Signal::Leading(Term(1)), NOW, 0);
         assert_eq!(machine.poll(NOW), Next::Run(Reason::Due));
         machine.handle_signal(Signal::Pause, NOW, 0);
+        assert_eq!(machine.poll(NOW), Next::Idle);
+        machine.handle_signal(Signal::SyncNow, NOW, 0);
+        assert_eq!(machine.poll(NOW), Next::Run(Reason::Asked));
+        machine.begin();
         assert_eq!(machine.poll(NOW), Next::Idle);
         machine.handle_signal(Signal::Resume, NOW, 0);
         machine.handle_signal(Signal::Deposed, NOW, 0);
