@@ -42,7 +42,7 @@ export function statusWords(status: Status): StatusWords {
             flag: "charlie",
           }
         : {
-            label: "All on the server",
+            label: "All sent",
             sentence: "Every order of this till is stored on the server.",
             tone: "calm",
             flag: "charlie",

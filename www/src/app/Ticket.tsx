@@ -48,7 +48,7 @@ export function Ticket({ onBack, onSent }: { onBack: () => void; onSent: () => v
   });
 
   return (
-    <aside class="ticket" aria-label="Ticket">
+    <aside class="ticket" aria-label="Ticket" data-order={draft.id}>
       <header class="ticket-head">
         <button
           type="button"

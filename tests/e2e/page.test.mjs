@@ -1,0 +1,168 @@
+// The page itself: its policy, its tabs, its updates, its sizes.
+import assert from "node:assert/strict";
+import { readFile, writeFile } from "node:fs/promises";
+import path from "node:path";
+import { test } from "node:test";
+import { docket, inShop, orderState, reload, sell, show, status, until } from "./support.mjs";
+
+test("the page keeps to its Content-Security-Policy, which is really in force", async () => {
+  await inShop({}, async (shop) => {
+    const till = await shop.till(await shop.browser());
+    const id = await sell(till, ["fish-chips"]);
+    await orderState(till, id, "synced");
+    for (const view of ["sell", "orders", "outbox"]) await show(till, view);
+    assert.deepEqual(shop.violations, []);
+    const tried = await till.evaluate(async () => {
+      // The policy stands in the header and in the page, so each violation is told twice.
+      const seen = new Set();
+      const caught = new Promise((settle) => {
+        document.addEventListener("securitypolicyviolation", (event) => {
+          seen.add(event.effectiveDirective);
+          if (seen.size === 2) settle();
+        });
+      });
+      const script = document.createElement("script");
+      script.textContent = "globalThis.inline = true";
+      document.body.append(script);
+      document.body.setAttribute("style", "color: red");
+      await caught;
+      return { seen: [...seen].sort(), inline: globalThis.inline ?? false };
+    });
+    assert.deepEqual(tried, { seen: ["script-src-elem", "style-src-attr"], inline: false });
+    shop.violations.length = 0;
+  });
+});
+
+test("two tabs of one till: one sends, both show, and the other takes over", async () => {
+  await inShop({}, async (shop) => {
+    const browser = await shop.browser();
+    const first = await shop.till(browser);
+    await status(first, "synced");
+    const second = await shop.till(browser);
+    await status(second, "synced");
+    const leads = async (page) => {
+      await page.locator(".badge-box .badge").click();
+      const panel = page.getByRole("dialog", { name: "Sync" });
+      const text = await panel.innerText();
+      await page.keyboard.press("Escape");
+      await panel.waitFor({ state: "detached" });
+      return text.includes("sends for all tabs of this till");
+    };
+    assert.deepEqual([await leads(first), await leads(second)], [true, false]);
+
+    // Rung up in the tab that does not send.
+    const id = await sell(second, ["crab-roll"]);
+    await orderState(second, id, "synced");
+    await orderState(first, id, "synced");
+
+    await first.close();
+    await until("the second tab leads", () => leads(second));
+    const next = await sell(second, ["greens"]);
+    await orderState(second, next, "synced");
+    const { orders, maxEffects } = await shop.audit();
+    assert.deepEqual(
+      { orders, maxEffects },
+      { orders: { live: 2, lines: 2, cents: 1620 + 450 }, maxEffects: 1 },
+    );
+  });
+});
+
+test("the till starts without a network after the first visit", async () => {
+  await inShop({}, async (shop) => {
+    const browser = await shop.browser();
+    const till = await shop.till(browser);
+    const id = await sell(till, ["water"]);
+    await orderState(till, id, "synced");
+    await till.evaluate(() => navigator.serviceWorker.ready);
+    const kept = await till.evaluate(async () => {
+      const names = await caches.keys();
+      const requests = await Promise.all(
+        names.map(async (name) => (await caches.open(name)).keys()),
+      );
+      return requests.flat().map((request) => new URL(request.url).pathname);
+    });
+    assert.ok(kept.some((name) => name.endsWith("holdfast_bg.wasm")));
+    assert.deepEqual(
+      kept.filter((name) => name.startsWith("/api")),
+      [],
+      "no answer of the server is kept",
+    );
+
+    await shop.closeServer();
+    await browser.context.setOffline(true);
+    await reload(till, { signIn: false });
+    await orderState(till, id, "synced");
+    // Another till in the same browser starts, too, though it was never opened before.
+    const other = await shop.till(browser, { name: "9", signIn: false });
+    const sold = await sell(other, ["apple"]);
+    await orderState(other, sold, "pending");
+    assert.equal(await (await docket(other, id)).count(), 0, "it has a database of its own");
+  });
+});
+
+test("a new version waits for the cashier and then takes over", async () => {
+  await inShop({ www: "copy" }, async (shop) => {
+    const browser = await shop.browser();
+    const till = await shop.till(browser);
+    await till.evaluate(() => navigator.serviceWorker.ready);
+    await till.reload();
+    await till.waitForFunction(() => navigator.serviceWorker.controller !== null);
+    const before = await till.evaluate(() => caches.keys());
+    assert.equal(before.length, 1);
+    assert.equal(await till.locator("[data-notice=update]").count(), 0);
+
+    const file = path.join(shop.www, "sw.js");
+    const version = before[0].split("-").at(-1);
+    const next = "0".repeat(version.length);
+    const worker = await readFile(file, "utf8");
+    assert.ok(worker.includes(version));
+    await writeFile(file, worker.replaceAll(`"${version}"`, `"${next}"`));
+    await till.evaluate(async () => (await navigator.serviceWorker.getRegistration()).update());
+    const notice = till.locator("[data-notice=update]");
+    await notice.waitFor();
+
+    const loaded = till.waitForEvent("load");
+    await notice.getByRole("button", { name: "Reload" }).click();
+    await loaded;
+    await until("only the new shell is kept", async () => {
+      const names = await till.evaluate(() => caches.keys());
+      return names.length === 1 && names[0].endsWith(next);
+    });
+    assert.equal(await till.locator("[data-notice=update]").count(), 0);
+  });
+});
+
+test("it fits a phone, a tablet and a desk, and every target can be touched", async () => {
+  await inShop({}, async (shop) => {
+    const till = await shop.till(await shop.browser());
+    const id = await sell(till, ["noodles"]);
+    await orderState(till, id, "synced");
+    for (const [width, height] of [
+      [390, 844],
+      [1024, 768],
+      [1440, 900],
+    ]) {
+      await till.setViewportSize({ width, height });
+      for (const view of ["sell", "orders", "outbox"]) {
+        await show(till, view);
+        await till.locator(`main.${view}`).waitFor();
+        const { wide, small } = await till.evaluate(() => {
+          const targets = [...document.querySelectorAll("button, a, input")].filter((one) =>
+            one.checkVisibility(),
+          );
+          const small = targets.filter((one) => {
+            const { width, height } = one.getBoundingClientRect();
+            const grown = getComputedStyle(one, "::after").position === "absolute";
+            return !grown && Math.min(width, height) < 43.5;
+          });
+          return {
+            wide: document.documentElement.scrollWidth - innerWidth,
+            small: small.map((one) => one.outerHTML.slice(0, 80)),
+          };
+        });
+        assert.ok(wide <= 0, `${view} at ${width} is ${wide}px too wide`);
+        assert.deepEqual(small, [], `${view} at ${width}`);
+      }
+    }
+  });
+});
