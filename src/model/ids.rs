@@ -140,7 +140,7 @@ mod tests {
     #[test]
     fn ids_are_version_seven_ordered_by_time_and_distinct() {
         let seed = IdSeed { at: Wall(1_763_650_000_000), random: [0xff; 10] };
-        assert_eq!(seed.op(0).to_string(), "019aa1ac-2280-7fff-bfff-ffffffffffff");
+        assert_eq!(seed.op(0).to_string(), "019aa1bb-5480-7fff-bfff-ffffffffffff");
         assert_ne!(seed.op(0), seed.op(1));
         assert_eq!(OpId::parse(&seed.op(7).to_string()), Some(seed.op(7)));
         assert!(IdSeed { at: Wall(1_763_650_000_001), random: [0; 10] }.op(0) > seed.op(0));

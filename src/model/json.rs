@@ -55,6 +55,12 @@ impl Json {
         Ok(Self(raw.into()))
     }
 
+    /// `null`.
+    #[must_use]
+    pub fn null() -> Self {
+        Self(RawValue::NULL.to_owned().into())
+    }
+
     /// The text of the value.
     #[must_use]
     pub fn text(&self) -> &str {
@@ -70,7 +76,7 @@ impl Json {
     fn from_string(text: String) -> Self {
         match RawValue::from_string(text) {
             Ok(raw) => Self(raw.into()),
-            Err(_) => Self(RawValue::NULL.to_owned().into()),
+            Err(_) => Self::null(),
         }
     }
 }
