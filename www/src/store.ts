@@ -203,7 +203,8 @@ export class Till {
   async syncNow(): Promise<void> {
     try {
       const report = await this.#sync?.sync({ onProgress: (step) => this.progress.set(step) });
-      if (!report || report.ended === "done") return;
+      // Another tab of this till sends; it has been asked to.
+      if (!report || report.ended === "done" || report.ended === "not-leader") return;
       this.notify({
         tone: "wait",
         text: statusWords(this.status.getSnapshot()).sentence,

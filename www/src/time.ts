@@ -13,8 +13,9 @@ export function startOfDay(now: number): number {
   return new Date(now).setHours(0, 0, 0, 0);
 }
 
-/** The clock time, with the date in front when it was not today. */
+/** The clock time, with the date in front when it was not today; other programs may have left it out. */
 export function moment(at: number, now: number): string {
+  if (at <= 0) return "no time";
   return at >= startOfDay(now) ? clockTime(at) : `${day.format(at)}, ${clockTime(at)}`;
 }
 
