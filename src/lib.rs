@@ -22,6 +22,8 @@
 #[cfg(all(target_arch = "wasm32", target_os = "unknown"))]
 pub mod browser;
 pub mod engine;
+#[cfg(all(target_arch = "wasm32", target_os = "unknown"))]
+pub mod js;
 pub mod layout;
 pub mod memory;
 pub mod model;

@@ -2,7 +2,7 @@ import type { Core } from "./core.js";
 import { Listeners } from "./core.js";
 import type { Door } from "./door.js";
 import { HoldfastError, toHoldfastError } from "./errors.js";
-import { objectText } from "./json.js";
+import { LONE_SURROGATE, objectText } from "./json.js";
 import { mergePatch, validate } from "./schema.js";
 import type {
   Collection,
@@ -203,7 +203,7 @@ export function receipt(core: Core, text: string): Receipt {
     opId,
     get synced(): Promise<Outcome> {
       if (!synced) {
-        synced = core.call((door) => door.outcome(opId));
+        synced = outcome(core, opId);
         // Whoever awaits it sees the rejection; a page that only glanced at it does not get an unhandled one.
         synced.catch(() => {});
       }
@@ -212,10 +212,20 @@ export function receipt(core: Core, text: string): Receipt {
   };
 }
 
-/** Refuses an id that is no string; how long and of what it may be is for the core to say. */
+/** The server's verdict. */
+export async function outcome(core: Core, opId: string, signal?: AbortSignal): Promise<Outcome> {
+  return JSON.parse(await core.call((door) => door.outcome(opId), signal)) as Outcome;
+}
+
+/** Refuses what can be no id: a record, an operation and a conflict are named by 1 to 128 characters. */
 export function checkId(id: unknown, what = "id"): asserts id is Id {
-  if (typeof id !== "string" || id === "") {
-    throw new HoldfastError("invalid-value", `${what}: a string is needed`, { path: what });
+  if (typeof id !== "string" || id === "" || id.length > 256 || [...id].length > 128) {
+    throw new HoldfastError("invalid-value", `${what}: a string of 1 to 128 characters`, {
+      path: what,
+    });
+  }
+  if (LONE_SURROGATE.test(id)) {
+    throw new HoldfastError("invalid-value", `${what}: half a character`, { path: what });
   }
 }
 

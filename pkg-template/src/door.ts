@@ -1,9 +1,9 @@
-import type { Audit, CycleReport, DrainReport, Outcome, Status } from "./types.js";
+import type { Status } from "./types.js";
 
 /**
  * What TypeScript needs from the wasm class. Documents, and everything that may contain one, cross as JSON text, once each
- * way; the few small answers are plain objects. Whatever is thrown or rejected is the JSON text of `{code, message, path?,
- * opId?, cause?}`.
+ * way, and so do the other answers; options and the status are plain objects. Whatever is thrown or rejected is the JSON text of
+ * `{code, message, path?, opId?}`.
  */
 export interface Door {
   /** A fresh id for a record whose document carries its id. */
@@ -32,15 +32,16 @@ export interface Door {
   get(collection: string, id: string): Promise<string | undefined>;
   /** Text of a page. */
   list(collection: string, limit: number | undefined, after: string | undefined): Promise<string>;
-  sync(): Promise<CycleReport>;
-  drain(): Promise<DrainReport>;
-  outcome(opId: string): Promise<Outcome>;
+  /** Text of a `CycleReport`, and of what the next three are named after. */
+  sync(): Promise<string>;
+  drain(): Promise<string>;
+  outcome(opId: string): Promise<string>;
   pause(): void;
   resume(): void;
   authenticated(): void;
   poke(): void;
   status(): Status;
-  audit(): Promise<Audit>;
+  audit(): Promise<string>;
   /** Text of outbox entries. */
   outbox(state: string | undefined, limit: number | undefined): Promise<string>;
   retry(opId: string): Promise<string>;
@@ -83,19 +84,19 @@ export interface DoorOptions {
   readonly name: string;
   readonly user?: string;
   readonly tenant?: string;
-  readonly remote:
-    | {
-        readonly kind: "standard";
-        readonly baseUrl: string;
-        readonly headers: readonly (readonly [string, string])[];
-        readonly timeout?: number;
-      }
-    | { readonly kind: "custom"; readonly groups: boolean; readonly wholeRecord: boolean };
+  readonly remote: DoorRemote;
+  /** Whether there is a `getToken`. */
   readonly token: boolean;
   readonly collections: readonly DoorCollection[];
-  readonly durability: "strict" | "relaxed";
+  /** Durability `"relaxed"`. */
+  readonly relaxed: boolean;
   readonly allowMemory: boolean;
 }
+
+/** The standard protocol has a base URL, a custom remote has none. */
+export type DoorRemote =
+  | { readonly baseUrl: string; readonly timeout?: number }
+  | { readonly groups: boolean; readonly wholeRecord: boolean; readonly versions: boolean };
 
 /** One collection as it crosses. */
 export interface DoorCollection {
@@ -104,5 +105,4 @@ export interface DoorCollection {
   readonly references: readonly { readonly field: string; readonly collection: string }[];
   readonly coalesce: boolean;
   readonly priority: "high" | "normal" | "low";
-  readonly idField?: string;
 }

@@ -20,7 +20,8 @@ export const DOCUMENT: Limits = {
 /** What the answer of a custom remote may be: documents inside of an envelope, 8 MiB in all. */
 export const ANSWER: Limits = { ...DOCUMENT, depth: DOCUMENT.depth + 4, totalBytes: 8_388_608 };
 
-const LONE_SURROGATE = /[\uD800-\uDFFF]/u;
+/** Half of a character that takes two code units. */
+export const LONE_SURROGATE: RegExp = /[\uD800-\uDFFF]/u;
 const IDENTIFIER = /^[A-Za-z_$][\w$]*$/;
 
 type Step = string | number;

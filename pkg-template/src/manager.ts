@@ -1,4 +1,4 @@
-import { checkId, RecordCollection } from "./collection.js";
+import { checkId, outcome, RecordCollection } from "./collection.js";
 import { ConflictsView } from "./conflicts.js";
 import { Core } from "./core.js";
 import type { DoorCallbacks } from "./door.js";
@@ -70,19 +70,19 @@ class Manager<D extends Documents<D>> implements types.SyncManager<D> {
     const { onProgress, signal } = options;
     const stop = onProgress && this.#core.on("progress", onProgress);
     try {
-      return await this.#core.call((door) => door.sync(), signal);
+      return JSON.parse(await this.#core.call((door) => door.sync(), signal)) as CycleReport;
     } finally {
       stop?.();
     }
   }
 
-  drain(options: Abortable = {}): Promise<DrainReport> {
-    return this.#core.call((door) => door.drain(), options.signal);
+  async drain(options: Abortable = {}): Promise<DrainReport> {
+    return JSON.parse(await this.#core.call((door) => door.drain(), options.signal)) as DrainReport;
   }
 
   async outcome(opId: string, options: Abortable = {}): Promise<Outcome> {
     checkId(opId, "opId");
-    return await this.#core.call((door) => door.outcome(opId), options.signal);
+    return await outcome(this.#core, opId, options.signal);
   }
 
   on<K extends keyof Events>(event: K, listener: (payload: Events[K]) => void): Unsubscribe {
@@ -107,8 +107,8 @@ class Manager<D extends Documents<D>> implements types.SyncManager<D> {
     this.#core.tell((door) => door.poke());
   }
 
-  audit(): Promise<Audit> {
-    return this.#core.call((door) => door.audit());
+  async audit(): Promise<Audit> {
+    return JSON.parse(await this.#core.call((door) => door.audit())) as Audit;
   }
 
   close(): Promise<void> {

@@ -1,4 +1,4 @@
-import type { DoorCollection, DoorOptions } from "./door.js";
+import type { DoorCollection, DoorOptions, DoorRemote } from "./door.js";
 import { HoldfastError } from "./errors.js";
 import type { CollectionOptions, Documents, OpenOptions, Remote } from "./types.js";
 
@@ -30,7 +30,7 @@ export function doorOptions<D extends Documents<D>>(options: OpenOptions<D>): Do
     collections: Object.entries<CollectionOptions>(collections).map(([key, value]) =>
       doorCollection(key, value, names),
     ),
-    durability,
+    relaxed: durability === "relaxed",
     allowMemory: allowMemory === true,
   };
 }
@@ -68,33 +68,23 @@ function doorCollection(
     }),
     coalesce: coalesce !== false,
     priority,
-    ...(idField === undefined ? {} : { idField }),
   };
 }
 
-function doorRemote(remote: Remote): DoorOptions["remote"] {
+function doorRemote(remote: Remote): DoorRemote {
   if (remote?.kind === "custom") {
-    if (typeof remote.push !== "function" || typeof remote.pull !== "function")
+    if (typeof remote.push !== "function" || typeof remote.pull !== "function") {
       refuse("remote", "push and pull are functions");
-    const { groups = false, wholeRecord = false } = remote.capabilities ?? {};
-    return { kind: "custom", groups, wholeRecord };
+    }
+    const { groups = false, wholeRecord = false, versions = false } = remote.capabilities ?? {};
+    return { groups, wholeRecord, versions };
   }
   if (remote?.kind !== "standard") refuse("remote", "made by standard(...) or defineRemote(...)");
-  const { headers = {}, timeout } = remote;
-  if (timeout !== undefined && !(Number.isInteger(timeout) && timeout > 0))
-    refuse("remote.timeout", "a number of ms");
-  const pairs = Object.entries(headers);
-  for (const [header, value] of pairs) {
-    if (header.toLowerCase() === "authorization")
-      refuse(`remote.headers.${header}`, "the token comes from getToken");
-    if (typeof value !== "string") refuse(`remote.headers.${header}`, "a string is needed");
+  const { timeout } = remote;
+  if (timeout !== undefined && !(Number.isInteger(timeout) && timeout > 0)) {
+    refuse("remote.timeout", "a whole number of ms");
   }
-  return {
-    kind: "standard",
-    baseUrl: baseUrl(remote.baseUrl),
-    headers: pairs,
-    ...(timeout === undefined ? {} : { timeout }),
-  };
+  return { baseUrl: baseUrl(remote.baseUrl), ...(timeout === undefined ? {} : { timeout }) };
 }
 
 /** The address in full, without a slash at the end. A password in it would end up in logs. */

@@ -258,7 +258,11 @@ export interface SyncManager<D extends Documents<D>> {
   readonly conflicts: Conflicts;
   /** One of the collections given to `open`; any other name throws `"unknown-collection"`. */
   collection<K extends keyof D & string>(name: K): Collection<DocumentOf<D[K]>>;
-  /** Runs one cycle now: what can leave is pushed, then changes are pulled. Joins the cycle that is already under way. */
+  /**
+   * Runs one cycle now: what can leave is pushed, then changes are pulled. Resolves when a cycle has ended that began after the
+   * call, in whichever tab sends. Rejects with `"unreachable"`, `"auth-required"` or `"protocol-error"` where it broke off;
+   * nothing is lost then, and it is tried again by itself.
+   */
   sync(options?: SyncOptions): Promise<CycleReport>;
   /** Runs cycles until nothing more can leave. Resolves at once where nothing waits; waits out a lost connection. */
   drain(options?: Abortable): Promise<DrainReport>;
@@ -526,15 +530,23 @@ export interface SyncOptions extends Abortable {
 }
 
 /**
- * What one cycle did. `ended` says why it stopped: everything done, or what stood in the way.
+ * What one cycle did. `halted` says why it broke off, where it did.
  *
  * @example
- * const report = await sync.sync();
- * if (report.ended !== "done") console.log(report.ended);
+ * sync.on("cycle", (report) => console.log(report.applied, report.pulled, report.halted ?? "done"));
  */
 export interface CycleReport {
-  readonly ended:
-    | "done"
+  /** Operations that the server has now. */
+  readonly applied: number;
+  readonly conflicts: number;
+  readonly parked: number;
+  /** Records that were stored. */
+  readonly pulled: number;
+  /** On the wire, both ways. */
+  readonly bytes: number;
+  /** How long it took. */
+  readonly millis: number;
+  readonly halted?:
     | "unreachable"
     | "foreign-response"
     | "auth-required"
@@ -542,20 +554,11 @@ export interface CycleReport {
     | "misconfigured"
     | "rate-limited"
     | "too-large"
+    | "refused"
     | "protocol-error"
-    | "paused"
-    | "not-leader"
-    | "storage";
-  /** ms since 1970. */
-  readonly startedAt: number;
-  readonly endedAt: number;
-  /** Operations that left, and what became of them. */
-  readonly pushed: number;
-  readonly applied: number;
-  readonly conflicts: number;
-  readonly parked: number;
-  /** Changes that were stored. */
-  readonly pulled: number;
+    | "storage-full"
+    | "storage-lost"
+    | (string & Record<never, never>);
 }
 
 /**
@@ -651,9 +654,7 @@ export interface AuthRequired {
  * sync.on("storage", (notice) => { if (notice.kind === "superseded") location.reload(); });
  */
 export interface StorageNotice {
-  readonly kind: "full" | "lost" | "superseded" | "restored" | "quarantined";
-  /** How many rows or changes could not be read and were put aside, with `quarantined`. */
-  readonly count?: number;
+  readonly kind: "full" | "lost" | "superseded" | "restored";
 }
 
 /* ------------------------------------------------------- outbox, conflicts */
@@ -841,13 +842,11 @@ export type Remote =
  * A backend that speaks Holdfast's own protocol (`docs/protocol.md`).
  *
  * @example
- * standard({ baseUrl: "https://api.example.org/sync", headers: { "X-Shop": "7" } });
+ * standard({ baseUrl: "https://api.example.org/sync", timeout: 15_000 });
  */
 export interface StandardOptions {
   /** Where `push` and `pull` are: absolute, or relative to the page. */
   readonly baseUrl: string;
-  /** Sent with every request. The token comes from `getToken`, not from here. */
-  readonly headers?: Readonly<Record<string, string>>;
   /** How long one request may take, in ms. Default 30,000. */
   readonly timeout?: number;
 }
@@ -884,6 +883,11 @@ export interface RemoteCapabilities {
   readonly groups?: boolean;
   /** Whether an edit is sent as the whole document instead of a patch. */
   readonly wholeRecord?: boolean;
+  /**
+   * Whether every applied operation and every change carries a version, a whole number that grows with each change of the
+   * record. Without it an operation counts as settled only after the pull that follows it.
+   */
+  readonly versions?: boolean;
 }
 
 /**
@@ -915,7 +919,7 @@ export interface RemoteOperationBase {
   readonly id: Id;
   readonly assumedVersion: string | number | null;
   readonly modifiedAt: number;
-  /** How often it has left before this time. More than 0: the server may have it already. */
+  /** How often it has left, this time included. More than 1: the server may have it already. */
   readonly sends: number;
   /** Members of one group come together, in one batch. */
   readonly group?: { readonly id: string; readonly size: number };
@@ -929,8 +933,24 @@ export interface RemoteOperationBase {
  */
 export type RemoteOperation =
   | (RemoteOperationBase & { readonly kind: "create" | "replace"; readonly document: JsonObject })
-  | (RemoteOperationBase & { readonly kind: "change"; readonly patch: JsonObject })
+  | (RemoteOperationBase & {
+      readonly kind: "change";
+      /** RFC 7396. It can not say everything: {@link RemoteEdit | edits} can. */
+      readonly patch: JsonObject;
+      /** The same, exactly and in order. */
+      readonly edits?: readonly RemoteEdit[];
+    })
   | (RemoteOperationBase & { readonly kind: "delete" });
+
+/**
+ * One step of a change: a value at a path of member names, or a member taken out.
+ *
+ * @example
+ * const edit: RemoteEdit = { set: ["address", "city"], value: "Ulm" };
+ */
+export type RemoteEdit =
+  | { readonly set: readonly string[]; readonly value: JsonValue }
+  | { readonly remove: readonly string[] };
 
 /**
  * What the server said. An operation that is left out is sent again.

@@ -1,0 +1,346 @@
+//! What the application sees, as JSON text, and what it says, read from it. Documents are copied as the text that they are.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Deserializer};
+use serde_json::value::RawValue;
+use wasm_bindgen::JsValue;
+
+use super::errors::refused;
+use super::text::{Object, list};
+use crate::engine::{Commit, CycleReport, Drained, Entity, EntityState, Progress, Verdict};
+use crate::model::json::quote;
+use crate::model::{
+    Choice, Code, Conflict, ConflictKind, Counts, Decider, Document, Intent, JsonError, OpId,
+    OpState, Operation, Parked, Path, Presence, Priority, Side,
+};
+
+/// The text of a document. `json.ts` has checked it; only a caller that goes around it sees these errors.
+pub(super) fn document(text: &str) -> Result<Document, JsValue> {
+    Document::parse(text).map_err(|error| match error {
+        JsonError::TooDeep => refused(Code::TooLarge, "document", "nested too deeply"),
+        JsonError::Syntax => refused(Code::InvalidValue, "document", "not JSON"),
+        JsonError::NotAnObject => refused(Code::InvalidValue, "document", "not an object"),
+    })
+}
+
+pub(super) fn written(id: &str, op: OpId) -> String {
+    Object::new().text("id", id).id("opId", &op).end()
+}
+
+pub(super) fn entity(entity: &Entity) -> String {
+    let state = match entity.state {
+        EntityState::Synced => "synced",
+        EntityState::Pending => "pending",
+        EntityState::Syncing => "syncing",
+        EntityState::Rejected => "rejected",
+        EntityState::Conflict => "conflict",
+    };
+    let meta = Object::new()
+        .text("state", state)
+        .maybe(entity.version.as_deref(), |object, version| object.text("version", version))
+        .maybe(entity.server_id.as_deref(), |object, id| object.text("serverId", id))
+        .number("modifiedAt", entity.modified_at)
+        .end();
+    Object::new()
+        .text("id", &entity.id)
+        .raw("document", entity.document.text())
+        .raw("meta", &meta)
+        .end()
+}
+
+/// A page of a list that is in the order of ids.
+pub(super) fn page(
+    entities: &[Entity],
+    limit: Option<usize>,
+    after: Option<&str>,
+    complete: bool,
+) -> String {
+    let mut rest = entities.iter().filter(|entity| after.is_none_or(|after| *entity.id > *after));
+    let items: Vec<&Entity> = rest.by_ref().take(limit.unwrap_or(usize::MAX)).collect();
+    let last = items.last().filter(|_| rest.next().is_some());
+    Object::new()
+        .raw("items", &list(items.iter().map(|one| self::entity(one))))
+        .flag("complete", complete)
+        .maybe(last, |object, last| object.text("next", &last.id))
+        .end()
+}
+
+pub(super) fn outcome(verdict: &Verdict) -> String {
+    let kind = |kind| Object::new().text("kind", kind);
+    match verdict {
+        Verdict::Applied { version, server_id } => kind("applied")
+            .maybe(version.as_deref(), |object, version| object.text("version", version))
+            .maybe(server_id.as_deref(), |object, id| object.text("serverId", id)),
+        Verdict::Conflict(id) => kind("conflict").id("conflictId", id),
+        Verdict::Rejected { code, message } => {
+            kind("rejected").text("code", code).text("message", message)
+        }
+        Verdict::Yielded(id) => kind("yielded").id("conflictId", id),
+        Verdict::Annihilated => kind("annihilated"),
+        Verdict::Discarded => kind("discarded"),
+        Verdict::HandedOver => kind("handed-over"),
+        Verdict::Unknown => kind("unknown"),
+    }
+    .end()
+}
+
+/// The name of an operation's state, as the outbox is asked for it.
+pub(super) fn state(op: &Operation) -> &'static str {
+    match op.state {
+        OpState::Queued { .. } => "queued",
+        OpState::InFlight { .. } => "in-flight",
+        OpState::Acked { .. } => "acked",
+        OpState::Blocked { .. } => "blocked",
+        OpState::Parked(_) => "parked",
+    }
+}
+
+pub(super) fn operation(op: &Operation) -> String {
+    let kind = match op.intent {
+        Intent::Create(_) => "create",
+        Intent::Change(_) => "change",
+        Intent::Replace(_) => "replace",
+        Intent::Delete => "delete",
+        Intent::Resolve(_) => "resolve",
+    };
+    let priority = match op.priority {
+        Priority::High => "high",
+        Priority::Normal => "normal",
+        Priority::Low => "low",
+    };
+    let object = Object::new()
+        .id("opId", &op.id)
+        .text("collection", &op.key.collection)
+        .text("entityId", &op.key.id)
+        .text("kind", kind)
+        .text("priority", priority)
+        .number("at", op.stamp.millis)
+        .number("sends", u64::from(op.sends))
+        .number("refusals", u64::from(op.refusals))
+        .text("state", state(op));
+    match &op.state {
+        OpState::Queued { not_before } => {
+            object.maybe(*not_before, |object, at| object.number("notBefore", at.0))
+        }
+        OpState::InFlight { .. } | OpState::Acked { .. } => object,
+        OpState::Blocked { by, .. } => object.id("by", by),
+        OpState::Parked(Parked::Conflicted(id)) => {
+            object.text("why", "conflicted").id("conflictId", id)
+        }
+        OpState::Parked(Parked::Rejected { code, message, snapshot }) => object
+            .text("why", "rejected")
+            .text("code", code)
+            .text("message", message)
+            .raw("snapshot", snapshot.as_ref().map_or("null", Document::text)),
+        OpState::Parked(Parked::HandedOver) => object.text("why", "handed-over"),
+    }
+    .end()
+}
+
+pub(super) fn conflict(conflict: &Conflict) -> String {
+    let kind = match conflict.kind {
+        ConflictKind::UpdateUpdate => "update-update",
+        ConflictKind::UpdateDelete => "update-delete",
+        ConflictKind::DeleteUpdate => "delete-update",
+        ConflictKind::CreateCreate => "create-create",
+    };
+    let side = |side: Option<&Document>| side.map_or("null".to_owned(), |it| it.text().to_owned());
+    Object::new()
+        .id("id", &conflict.id)
+        .text("collection", &conflict.key.collection)
+        .text("entityId", &conflict.key.id)
+        .text("kind", kind)
+        .raw("base", &side(conflict.base.as_ref()))
+        .raw("mine", &side(conflict.mine.document()))
+        .raw("theirs", &side(conflict.theirs.document()))
+        .raw("fields", &list(conflict.fields.iter().map(|path| quote(&path.to_string()))))
+        .number("at", conflict.at.0)
+        .maybe(conflict.resolved.as_ref(), |object, resolved| {
+            let by = match resolved.by {
+                Decider::Policy => "policy",
+                Decider::Callback => "callback",
+                Decider::Person => "person",
+            };
+            let resolved = Object::new()
+                .text("by", by)
+                .text("choice", &resolved.choice)
+                .number("at", resolved.at.0)
+                .end();
+            object.raw("resolved", &resolved)
+        })
+        .end()
+}
+
+#[derive(Deserialize)]
+struct Resolution<'a> {
+    #[serde(borrow)]
+    keep: Option<Cow<'a, str>>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    merged: Option<&'a RawValue>,
+    fields: Option<BTreeMap<String, String>>,
+}
+
+/// Tells `null` from absent.
+fn present<'de: 'a, 'a, D: Deserializer<'de>>(from: D) -> Result<Option<&'a RawValue>, D::Error> {
+    <&RawValue>::deserialize(from).map(Some)
+}
+
+fn side(name: &str) -> Option<Side> {
+    match name {
+        "mine" => Some(Side::Mine),
+        "theirs" => Some(Side::Theirs),
+        _ => None,
+    }
+}
+
+/// A person's decision.
+pub(super) fn choice(text: &str) -> Result<Choice, JsValue> {
+    let wrong = || refused(Code::InvalidValue, "resolution", "no such resolution");
+    let resolution: Resolution<'_> = serde_json::from_str(text).map_err(|_| wrong())?;
+    if let Some(merged) = resolution.merged {
+        let merged = merged.get();
+        return Ok(Choice::Merged(match merged {
+            "null" => Presence::Deleted,
+            _ => Presence::Live(document(merged)?),
+        }));
+    }
+    if let Some(keep) = resolution.keep {
+        return match side(&keep).ok_or_else(wrong)? {
+            Side::Mine => Ok(Choice::Mine),
+            Side::Theirs => Ok(Choice::Theirs),
+        };
+    }
+    let fields = resolution.fields.ok_or_else(wrong)?;
+    let fields = fields.iter().map(|(path, name)| Some((names(path), side(name)?)));
+    fields.collect::<Option<Vec<_>>>().map(Choice::Fields).ok_or_else(wrong)
+}
+
+/// A path as conflicts show it: names joined by dots, with `\` before a dot or backslash within a name.
+fn names(shown: &str) -> Path {
+    let mut names = vec![String::new()];
+    let mut letters = shown.chars();
+    while let Some(letter) = letters.next() {
+        let letter = match letter {
+            '.' => {
+                names.push(String::new());
+                continue;
+            }
+            '\\' => letters.next().unwrap_or('\\'),
+            letter => letter,
+        };
+        if let Some(name) = names.last_mut() {
+            name.push(letter);
+        }
+    }
+    Path(names)
+}
+
+pub(super) fn audit(counts: &Counts) -> String {
+    Object::new()
+        .number("accepted", counts.accepted)
+        .number("derived", counts.derived)
+        .number("imported", counts.imported)
+        .number("applied", counts.applied)
+        .number("folded", counts.folded)
+        .number("annihilated", counts.annihilated)
+        .number("yielded", counts.yielded)
+        .number("superseded", counts.superseded)
+        .number("discarded", counts.discarded)
+        .number("handedOver", counts.handed_over)
+        .number("pending", counts.pending)
+        .number("blocked", counts.blocked)
+        .number("parked", counts.parked)
+        .flag("balanced", counts.balances())
+        .end()
+}
+
+pub(super) fn drained(drained: &Drained) -> String {
+    Object::new()
+        .number("applied", drained.applied)
+        .number("pending", drained.pending)
+        .number("parked", drained.parked)
+        .end()
+}
+
+pub(super) fn progress(progress: &Progress) -> String {
+    Object::new()
+        .text("phase", progress.phase)
+        .number("done", progress.done)
+        .maybe(progress.total, |object, total| object.number("total", total))
+        .number("conflicts", progress.conflicts)
+        .number("parked", progress.parked)
+        .number("bytes", progress.bytes)
+        .end()
+}
+
+pub(super) fn cycle(report: &CycleReport) -> String {
+    Object::new()
+        .number("applied", report.applied)
+        .number("conflicts", report.conflicts)
+        .number("parked", report.parked)
+        .number("pulled", report.pulled)
+        .number("bytes", report.bytes)
+        .number("millis", report.millis)
+        .maybe(report.halted, |object, halted| object.text("halted", halted))
+        .end()
+}
+
+#[derive(Deserialize)]
+struct Heard<'a> {
+    applied: u64,
+    conflicts: u64,
+    parked: u64,
+    pulled: u64,
+    bytes: u64,
+    millis: u64,
+    #[serde(borrow)]
+    halted: Option<Cow<'a, str>>,
+}
+
+/// Why a cycle of another tab broke off: the words of `CycleReport::halted`.
+const HALTS: &[&str] = &[
+    "unreachable",
+    "foreign-response",
+    "auth-required",
+    "forbidden",
+    "misconfigured",
+    "rate-limited",
+    "too-large",
+    "refused",
+    "expired",
+    "deposed",
+    "storage-full",
+    "storage-timeout",
+    "storage-lost",
+    "superseded",
+];
+
+/// The report of another tab's cycle.
+pub(super) fn heard_cycle(text: &str) -> Option<CycleReport> {
+    let heard: Heard<'_> = serde_json::from_str(text).ok()?;
+    let known = |name: Cow<'_, str>| {
+        HALTS.iter().copied().find(|known| **known == *name).unwrap_or("protocol-error")
+    };
+    Some(CycleReport {
+        applied: heard.applied,
+        conflicts: heard.conflicts,
+        parked: heard.parked,
+        pulled: heard.pulled,
+        bytes: heard.bytes,
+        millis: heard.millis,
+        halted: heard.halted.map(known),
+    })
+}
+
+/// Changed records by collection.
+pub(super) fn changes(commit: &Commit) -> String {
+    let mut collections: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    for key in &commit.changed {
+        collections.entry(&key.collection).or_default().push(quote(&key.id));
+    }
+    list(collections.into_iter().map(|(collection, ids)| {
+        Object::new().text("collection", collection).raw("ids", &list(ids)).end()
+    }))
+}

@@ -1,0 +1,582 @@
+//! The class behind `SyncManager`: one method per verb, each a line or two over the engine's.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+
+use js_sys::{Function, Reflect};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use wasm_bindgen::prelude::*;
+use wasm_bindgen_futures::spawn_local;
+
+use super::callbacks::Callbacks;
+use super::convert;
+use super::errors::{refused, store, thrown};
+use super::host::{DoorHost, DoorRemote, DoorStore, Place};
+use super::options::{Options, priority};
+use super::remote::JsRemote;
+use super::text::{Object, list};
+use crate::browser::{
+    self, BrowserClock, BrowserFetch, BrowserHost, BrowserRng, Channel, IdbSettings, IdbStore,
+    Lifecycle, Signals,
+};
+use crate::engine::{Commit, Config, Engine, Event, Status, StatusKind, WriteRequest};
+use crate::memory::MemoryStore;
+use crate::model::{
+    Capabilities, Code, ConflictId, EntityKey, IdSeed, Millis, Need, OpId, Root, Scope, StoreError,
+};
+use crate::plan::resolve::Dependents;
+use crate::plan::write::Action;
+use crate::port::{Clock, Host, RawStore, Rng};
+use crate::protocol::{HttpRemote, Standard};
+use crate::schedule::Signal;
+
+/// Between two looks at how much space there is.
+const LOOK_EVERY: Millis = Millis(60_000);
+
+thread_local!(static ON_PANIC: RefCell<Option<Function>> = const { RefCell::new(None) });
+
+/// The number of the interface between this module and the TypeScript around it.
+#[wasm_bindgen]
+#[must_use]
+pub fn holdfast_door() -> u32 {
+    1
+}
+
+/// Sets what is told when the module is about to stop because of a bug in it: nothing in it can be called afterwards.
+#[wasm_bindgen]
+pub fn on_panic(callback: Function) {
+    ON_PANIC.set(Some(callback));
+    std::panic::set_hook(Box::new(|info| {
+        let callback = ON_PANIC.take();
+        if let Some(callback) = callback {
+            let _ = callback.call1(&JsValue::UNDEFINED, &info.to_string().into());
+        }
+        console_error_panic_hook::hook(info);
+    }));
+}
+
+/// An open database, as the TypeScript holds it.
+#[wasm_bindgen]
+pub struct Door(Rc<Inner>);
+
+struct Inner {
+    engine: Rc<Engine<DoorHost>>,
+    callbacks: Callbacks,
+    fetch: Option<BrowserFetch>,
+    channel: RefCell<Option<Channel>>,
+    signals: RefCell<Option<Signals>>,
+    storage: RefCell<Storage>,
+    looked: Cell<Option<crate::model::Mono>>,
+    /// What was last said about the storage's troubles.
+    trouble: Cell<Option<StatusKind>>,
+    /// Another tab's news is being told: it does not go back to the other tabs.
+    hearing: Cell<bool>,
+}
+
+/// How safe the data is.
+#[derive(Clone, PartialEq, Serialize)]
+struct Storage {
+    durability: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    persisted: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    usage: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    quota: Option<f64>,
+}
+
+#[wasm_bindgen]
+impl Door {
+    /// Opens a database and starts to sync it.
+    pub async fn open(options: JsValue, callbacks: JsValue) -> Result<Door, JsValue> {
+        let wrong = || refused(Code::InvalidOptions, "options", "not what the door expects");
+        let options: Options = serde_wasm_bindgen::from_value(options).map_err(|_| wrong())?;
+        let callbacks = Callbacks::new(&callbacks).ok_or_else(wrong)?;
+        let rules = options.rules().ok_or_else(wrong)?;
+        let name = options.database();
+        let idb = match IdbStore::open(&name, IdbSettings::default()).await {
+            Ok(store) => Some(store),
+            Err(StoreError::Missing) if options.allow_memory => None,
+            Err(error) => return Err(store(error)),
+        };
+        let durability = match &idb {
+            None => "memory",
+            Some(_) if options.is_relaxed() => "relaxed",
+            Some(_) => "strict",
+        };
+        let (remote, fetch) = remote(&options, &callbacks);
+        let place = idb.clone().map_or_else(|| Place::Memory(MemoryStore::default()), Place::Idb);
+        let host = DoorStore { place, relaxed: options.is_relaxed() };
+        let host = BrowserHost::new(&name, host, remote);
+        let config = Config { rules, owner: options.owner(), ..Config::default() };
+        let engine = Engine::open(host, config).await.map_err(|error| thrown(&error))?;
+        let storage = Storage { durability, persisted: None, usage: None, quota: None };
+        let inner = Rc::new(Inner {
+            engine,
+            callbacks,
+            fetch,
+            channel: RefCell::default(),
+            signals: RefCell::default(),
+            storage: RefCell::new(storage),
+            looked: Cell::default(),
+            trouble: Cell::default(),
+            hearing: Cell::default(),
+        });
+        inner.listen(&name, idb.as_ref());
+        spawn_local(Rc::clone(&inner.engine).run());
+        Ok(Self(inner))
+    }
+
+    /// A fresh id for a record whose document carries its id.
+    #[must_use]
+    pub fn new_id(&self) -> String {
+        let mut random = [0; 10];
+        let chance = BrowserRng.next().to_le_bytes().into_iter().cycle();
+        random.iter_mut().zip(chance).for_each(|(byte, chance)| *byte = chance);
+        IdSeed { at: BrowserClock.wall(), random }.entity(0)
+    }
+
+    /// Stores a new record.
+    pub async fn create(
+        &self,
+        collection: String,
+        id: Option<String>,
+        document: String,
+        priority: Option<String>,
+    ) -> Result<String, JsValue> {
+        let action = Action::Create(convert::document(&document)?);
+        self.write(collection, id, action, priority).await
+    }
+
+    /// Changes members of a record.
+    pub async fn patch(
+        &self,
+        collection: String,
+        id: String,
+        patch: String,
+        priority: Option<String>,
+    ) -> Result<String, JsValue> {
+        let action = Action::Patch(convert::document(&patch)?);
+        self.write(collection, Some(id), action, priority).await
+    }
+
+    /// Gives a record a new document.
+    pub async fn replace(
+        &self,
+        collection: String,
+        id: String,
+        document: String,
+        priority: Option<String>,
+    ) -> Result<String, JsValue> {
+        let action = Action::Replace(convert::document(&document)?);
+        self.write(collection, Some(id), action, priority).await
+    }
+
+    /// Takes a record away.
+    pub async fn remove(
+        &self,
+        collection: String,
+        id: String,
+        priority: Option<String>,
+    ) -> Result<String, JsValue> {
+        self.write(collection, Some(id), Action::Remove, priority).await
+    }
+
+    /// A record.
+    pub async fn get(&self, collection: String, id: String) -> Result<Option<String>, JsValue> {
+        let key = EntityKey::new(collection, id);
+        let entity = self.engine().get(&key).await.map_err(|error| thrown(&error))?;
+        Ok(entity.map(|entity| convert::entity(&entity)))
+    }
+
+    /// A page of a collection.
+    pub async fn list(
+        &self,
+        collection: String,
+        limit: Option<u32>,
+        after: Option<String>,
+    ) -> Result<String, JsValue> {
+        let engine = self.engine();
+        let entities = engine.list(&collection).await.map_err(|error| thrown(&error))?;
+        let need = Need::only(vec![Root::Cursor(Scope::all())]);
+        let cursors = engine.host().store().read(need).await.map_err(store)?.cursors;
+        let complete = cursors.get(&Scope::all()).is_some_and(|row| row.complete);
+        let limit = limit.map(|limit| limit as usize);
+        Ok(convert::page(&entities, limit, after.as_deref(), complete))
+    }
+
+    /// One cycle now.
+    pub async fn sync(&self) -> Result<String, JsValue> {
+        let report = self.engine().sync_now().await.map_err(|error| thrown(&error))?;
+        Ok(convert::cycle(&report))
+    }
+
+    /// Cycles until nothing more can leave.
+    pub async fn drain(&self) -> Result<String, JsValue> {
+        let drained = self.engine().drain().await.map_err(|error| thrown(&error))?;
+        Ok(convert::drained(&drained))
+    }
+
+    /// How an operation ended.
+    pub async fn outcome(&self, op: String) -> Result<String, JsValue> {
+        let verdict = match OpId::parse(&op) {
+            Some(op) => self.engine().outcome(op).await.map_err(|error| thrown(&error))?,
+            None => crate::engine::Verdict::Unknown,
+        };
+        Ok(convert::outcome(&verdict))
+    }
+
+    /// Sends nothing for a while.
+    pub fn pause(&self) {
+        self.0.engine.signal(Signal::Pause);
+    }
+
+    /// Sends again.
+    pub fn resume(&self) {
+        self.0.engine.signal(Signal::Resume);
+    }
+
+    /// There is a new token.
+    pub fn authenticated(&self) {
+        self.0.engine.signal(Signal::Authenticated);
+        self.0.post("authenticated", "null");
+    }
+
+    /// The server may have news.
+    pub fn poke(&self) {
+        self.0.engine.signal(Signal::Poke);
+        self.0.post("poke", "null");
+    }
+
+    /// The status now.
+    #[must_use]
+    pub fn status(&self) -> JsValue {
+        self.0.status(&self.0.engine.status())
+    }
+
+    /// Both sides of the balance.
+    pub async fn audit(&self) -> Result<String, JsValue> {
+        let counts = self.engine().audit().await.map_err(|error| thrown(&error))?;
+        Ok(convert::audit(&counts))
+    }
+
+    /// What is in the outbox.
+    pub async fn outbox(
+        &self,
+        state: Option<String>,
+        limit: Option<u32>,
+    ) -> Result<String, JsValue> {
+        let entries = self.engine().outbox().await.map_err(|error| thrown(&error))?;
+        let wanted = entries
+            .iter()
+            .filter(|entry| state.as_deref().is_none_or(|state| convert::state(&entry.op) == state))
+            .take(limit.unwrap_or(1_000) as usize);
+        Ok(list(wanted.map(|entry| convert::operation(&entry.op))))
+    }
+
+    /// Sends a rejected operation again.
+    pub async fn retry(&self, op: String) -> Result<String, JsValue> {
+        self.again(&op, None).await
+    }
+
+    /// Sends a rejected operation again, corrected.
+    pub async fn edit(&self, op: String, patch: String) -> Result<String, JsValue> {
+        self.again(&op, Some(&patch)).await
+    }
+
+    /// Gives a parked operation up.
+    pub async fn discard(&self, op: String, dependents: bool) -> Result<String, JsValue> {
+        let op = known(OpId::parse(&op), "opId")?;
+        let dependents = if dependents { Dependents::Discard } else { Dependents::Refuse };
+        let discarded = self.engine().discard(op, dependents).await;
+        let discarded = discarded.map_err(|error| thrown(&error))?;
+        Ok(list(discarded.iter().map(convert::operation)))
+    }
+
+    /// Conflicts, oldest first.
+    pub async fn conflicts(&self, resolved: bool) -> Result<String, JsValue> {
+        let conflicts = self.engine().conflicts().await.map_err(|error| thrown(&error))?;
+        let wanted = conflicts.iter().filter(|conflict| resolved || conflict.resolved.is_none());
+        Ok(list(wanted.map(convert::conflict)))
+    }
+
+    /// Settles a conflict.
+    pub async fn resolve(&self, id: String, resolution: String) -> Result<String, JsValue> {
+        let id = known(ConflictId::parse(&id), "id")?;
+        let choice = convert::choice(&resolution)?;
+        let moved = self.engine().resolve(id, choice).await.map_err(|error| thrown(&error))?;
+        Ok(match moved {
+            None => Object::new().text("kind", "resolved").end(),
+            Some(conflict) => Object::new()
+                .text("kind", "moved")
+                .raw("conflict", &convert::conflict(&conflict))
+                .end(),
+        })
+    }
+
+    /// Stops syncing and closes the database.
+    #[expect(clippy::unused_async, reason = "the door's methods that may fail are promises")]
+    pub async fn close(&self) {
+        self.0.signals.take();
+        self.0.channel.take();
+        self.0.engine.close();
+        if let Some(fetch) = &self.0.fetch {
+            fetch.close();
+        }
+        if let Place::Idb(store) = &self.0.engine.host().store().place {
+            store.close();
+        }
+    }
+}
+
+impl Door {
+    fn engine(&self) -> Rc<Engine<DoorHost>> {
+        Rc::clone(&self.0.engine)
+    }
+
+    async fn write(
+        &self,
+        collection: String,
+        id: Option<String>,
+        action: Action,
+        urgency: Option<String>,
+    ) -> Result<String, JsValue> {
+        let urgency = match urgency {
+            None => None,
+            Some(name) => Some(priority(&name).ok_or_else(|| {
+                refused(Code::InvalidValue, "priority", "\"high\", \"normal\" or \"low\"")
+            })?),
+        };
+        let request = WriteRequest { collection, id, action, priority: urgency };
+        let written = self.engine().write(request).await.map_err(|error| thrown(&error))?;
+        Ok(convert::written(&written.key.id, written.op))
+    }
+
+    async fn again(&self, op: &str, patch: Option<&str>) -> Result<String, JsValue> {
+        let op = known(OpId::parse(op), "opId")?;
+        let patch = patch.map(convert::document).transpose()?;
+        let engine = self.engine();
+        let again = engine.retry(op, patch.as_ref()).await.map_err(|error| thrown(&error))?;
+        let entry = engine.operation(again).await.map_err(|error| thrown(&error))?;
+        Ok(convert::written(entry.as_ref().map_or("", |entry| &entry.op.key.id), again))
+    }
+}
+
+/// An id that cannot be one names nothing.
+fn known<T>(id: Option<T>, path: &str) -> Result<T, JsValue> {
+    id.ok_or_else(|| refused(Code::NotFound, path, "there is nothing of this id"))
+}
+
+fn remote(options: &Options, callbacks: &Callbacks) -> (DoorRemote, Option<BrowserFetch>) {
+    let Some(base_url) = &options.remote.base_url else {
+        let capabilities = Capabilities {
+            groups: options.remote.groups,
+            whole_record: options.remote.whole_record,
+            pull_first: false,
+            versions: options.remote.versions,
+        };
+        return (DoorRemote::Custom(JsRemote::new(callbacks.clone(), capabilities)), None);
+    };
+    let mut protocol = Standard::new(&**base_url);
+    let mut connect = BrowserFetch::CONNECT_LIMIT;
+    if let Some(timeout) = options.remote.timeout() {
+        protocol.timeout = timeout;
+        connect = connect.min(timeout);
+    }
+    let token = options.token.then(|| callbacks.get_token());
+    let fetch = BrowserFetch::new(token, connect);
+    let remote = HttpRemote::new(protocol, fetch.clone(), BrowserClock);
+    (DoorRemote::Standard(remote), Some(fetch))
+}
+
+/// What one tab tells the others.
+#[derive(Deserialize)]
+struct Message<'a> {
+    kind: &'a str,
+    #[serde(borrow)]
+    body: &'a RawValue,
+}
+
+impl Inner {
+    fn listen(self: &Rc<Self>, name: &str, idb: Option<&IdbStore>) {
+        let told = self.weakly(|inner, event: &Event| inner.told(event));
+        self.engine.subscribe(told);
+        let heard = self.weakly(|inner, message: &String| inner.heard(message));
+        let channel = Channel::open(name, move |message| heard(&message));
+        *self.channel.borrow_mut() = Some(channel);
+        let happened = self.weakly(|inner, what: &Lifecycle| {
+            inner.engine.signal(match what {
+                Lifecycle::Online => Signal::Online,
+                Lifecycle::Offline => Signal::Offline,
+                Lifecycle::Visible => Signal::Visible,
+                Lifecycle::Hidden => Signal::Hidden,
+            });
+        });
+        *self.signals.borrow_mut() = Some(Signals::listen(move |what| happened(&what)));
+        if let Some(idb) = idb {
+            let ended = self.weakly(|inner, _: &StoreError| inner.look_again());
+            idb.on_end(move |error| ended(&error));
+        }
+        self.look_at_space();
+    }
+
+    /// A callback that does not keep the manager alive.
+    fn weakly<T>(self: &Rc<Self>, then: impl Fn(&Rc<Self>, &T) + 'static) -> impl Fn(&T) + 'static {
+        let weak = Rc::downgrade(self);
+        move |what| {
+            if let Some(inner) = weak.upgrade() {
+                then(&inner, what);
+            }
+        }
+    }
+
+    /// The database was taken away: the next read finds out what happened and the status says it.
+    fn look_again(self: &Rc<Self>) {
+        let inner = Rc::clone(self);
+        spawn_local(async move {
+            if inner.engine.audit().await.is_err() {
+                inner.engine.signal(Signal::Poke);
+            }
+        });
+    }
+
+    fn told(self: &Rc<Self>, event: &Event) {
+        match event {
+            Event::Commit(commit) => {
+                if let Ok(body) = serde_json::to_string(commit) {
+                    self.post("commit", &body);
+                }
+                self.changed(commit);
+            }
+            Event::Remote(commit) => self.changed(commit),
+            Event::Progress(progress) => self.say("progress", &convert::progress(progress)),
+            Event::Cycle(report) => {
+                self.say("cycle", &convert::cycle(report));
+                self.look_at_space();
+            }
+            Event::Status(status) => self.show(status),
+            Event::AuthRequired => self.say("auth-required", "{\"reason\":\"refused\"}"),
+            Event::Asked => self.post("asked", "null"),
+        }
+    }
+
+    /// Tells the application here, and the other tabs unless it comes from one.
+    fn say(&self, kind: &str, text: &str) {
+        self.callbacks.emit(kind, &text.into());
+        if !self.hearing.get() {
+            self.post(kind, text);
+        }
+    }
+
+    fn post(&self, kind: &str, body: &str) {
+        if let Some(channel) = &*self.channel.borrow() {
+            channel.post(&Object::new().text("kind", kind).raw("body", body).end());
+        }
+    }
+
+    /// Another tab has news. What cannot be read is of another release and means nothing to this one.
+    fn heard(self: &Rc<Self>, message: &str) {
+        let Ok(Message { kind, body }) = serde_json::from_str(message) else { return };
+        self.hearing.set(true);
+        match kind {
+            "commit" => {
+                if let Ok(commit) = serde_json::from_str::<Commit>(body.get()) {
+                    let engine = Rc::clone(&self.engine);
+                    spawn_local(async move {
+                        // Fails when the storage does, which the status says.
+                        let _ = engine.heard_commit(commit).await;
+                    });
+                }
+            }
+            "cycle" => {
+                if let Some(report) = convert::heard_cycle(body.get()) {
+                    self.engine.heard_cycle(report);
+                }
+            }
+            "progress" | "auth-required" => self.say(kind, body.get()),
+            "asked" => self.engine.signal(Signal::SyncNow),
+            "poke" => self.engine.signal(Signal::Poke),
+            "authenticated" => self.engine.signal(Signal::Authenticated),
+            _ => {}
+        }
+        self.hearing.set(false);
+    }
+
+    fn changed(self: &Rc<Self>, commit: &Commit) {
+        if !commit.changed.is_empty() {
+            self.callbacks.emit("change", &convert::changes(commit).into());
+        }
+        if commit.parked.is_empty() && commit.conflicts.is_empty() {
+            return;
+        }
+        let (inner, commit) = (Rc::clone(self), commit.clone());
+        spawn_local(async move {
+            for op in commit.parked {
+                if let Ok(Some(entry)) = inner.engine.operation(op).await {
+                    inner.callbacks.emit("parked", &convert::operation(&entry.op).into());
+                }
+            }
+            for id in commit.conflicts {
+                if let Ok(Some(conflict)) = inner.engine.conflict(id).await {
+                    inner.callbacks.emit("conflict", &convert::conflict(&conflict).into());
+                }
+            }
+        });
+    }
+
+    fn show(&self, status: &Status) {
+        self.callbacks.emit("status", &self.status(status));
+        let trouble = match status.kind {
+            StatusKind::StorageFull | StatusKind::StorageLost | StatusKind::Superseded => {
+                Some(status.kind)
+            }
+            StatusKind::Synced
+            | StatusKind::Pending
+            | StatusKind::Syncing
+            | StatusKind::Offline
+            | StatusKind::Paused
+            | StatusKind::AuthRequired
+            | StatusKind::BlockedByServer => None,
+        };
+        if self.trouble.replace(trouble) != trouble {
+            let kind = match trouble {
+                Some(StatusKind::StorageFull) => "full",
+                Some(StatusKind::StorageLost) => "lost",
+                Some(_) => "superseded",
+                None => "restored",
+            };
+            self.callbacks.emit("storage", &Object::new().text("kind", kind).end().into());
+        }
+    }
+
+    fn status(&self, status: &Status) -> JsValue {
+        let object = serde_wasm_bindgen::to_value(status).unwrap_or(JsValue::NULL);
+        let storage = serde_wasm_bindgen::to_value(&*self.storage.borrow());
+        let _ = Reflect::set(&object, &"storage".into(), &storage.unwrap_or(JsValue::NULL));
+        object
+    }
+
+    /// Asks the browser about space, now and then.
+    fn look_at_space(self: &Rc<Self>) {
+        let now = BrowserClock.mono();
+        if self.looked.get().is_some_and(|last| last.until(now) < LOOK_EVERY) {
+            return;
+        }
+        self.looked.set(Some(now));
+        let weak = Rc::downgrade(self);
+        spawn_local(async move {
+            let (persisted, estimate) = (browser::persisted().await, browser::estimate().await);
+            let Some(inner) = weak.upgrade() else { return };
+            let storage = Storage {
+                durability: inner.storage.borrow().durability,
+                persisted,
+                usage: estimate.map(|estimate| estimate.usage as f64),
+                quota: estimate.map(|estimate| estimate.quota as f64),
+            };
+            if inner.storage.replace(storage.clone()) != storage {
+                inner.show(&inner.engine.status());
+            }
+        });
+    }
+}

@@ -1,0 +1,13 @@
+//! The door for JavaScript (wasm only): a thin class over the engine. Documents cross as JSON text, once each way; options and
+//! the status as plain objects. Nothing about sync is decided here.
+
+mod callbacks;
+mod convert;
+mod errors;
+mod host;
+mod manager;
+mod options;
+mod remote;
+mod text;
+
+pub use manager::{Door, holdfast_door, on_panic};

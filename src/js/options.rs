@@ -1,0 +1,118 @@
+//! The options of `open`, as `options.ts` hands them over: checked there, complete, plain data.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+use crate::model::{CollectionRules, Millis, Owner, Path, Priority, Rules, Strategy};
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Options {
+    pub(super) name: String,
+    #[serde(default)]
+    user: String,
+    #[serde(default)]
+    tenant: String,
+    pub(super) remote: RemoteOptions,
+    pub(super) token: bool,
+    collections: Vec<Collection>,
+    relaxed: bool,
+    pub(super) allow_memory: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct RemoteOptions {
+    /// Of the standard protocol; a custom remote has none.
+    pub(super) base_url: Option<String>,
+    pub(super) timeout: Option<f64>,
+    #[serde(default)]
+    pub(super) groups: bool,
+    #[serde(default)]
+    pub(super) whole_record: bool,
+    #[serde(default)]
+    pub(super) versions: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Collection {
+    name: String,
+    conflicts: String,
+    references: Vec<Reference>,
+    coalesce: bool,
+    priority: String,
+}
+
+#[derive(Deserialize)]
+struct Reference {
+    field: String,
+    collection: String,
+}
+
+impl Options {
+    /// One database per identity: the parts cannot run into each other, whatever is in them.
+    pub(super) fn database(&self) -> String {
+        let mut name = "holdfast".to_owned();
+        for part in [&self.name, &self.tenant, &self.user] {
+            name.push('/');
+            name.push_str(&part.replace('%', "%25").replace('/', "%2F"));
+        }
+        name
+    }
+
+    pub(super) fn owner(&self) -> Owner {
+        Owner { tenant: self.tenant.clone(), user: self.user.clone() }
+    }
+
+    pub(super) fn is_relaxed(&self) -> bool {
+        self.relaxed
+    }
+
+    pub(super) fn rules(&self) -> Option<Rules> {
+        let collections = self.collections.iter().map(Collection::rules);
+        let collections = collections.collect::<Option<BTreeMap<_, _>>>()?;
+        Some(Rules { collections, ..Rules::default() })
+    }
+}
+
+impl RemoteOptions {
+    pub(super) fn timeout(&self) -> Option<Millis> {
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "a positive whole number of milliseconds; a float cast saturates"
+        )]
+        self.timeout.map(|millis| Millis(millis as u64))
+    }
+}
+
+impl Collection {
+    fn rules(&self) -> Option<(String, CollectionRules)> {
+        let references =
+            self.references.iter().map(|it| (Path::field(&*it.field), it.collection.clone()));
+        let rules = CollectionRules {
+            strategy: match &*self.conflicts {
+                "server-wins" => Strategy::ServerWins,
+                "merge" => Strategy::Merge,
+                "manual" => Strategy::Manual,
+                _ => return None,
+            },
+            coalesce: self.coalesce,
+            priority: priority(&self.priority)?,
+            references: references.collect(),
+            ..CollectionRules::default()
+        };
+        Some((self.name.clone(), rules))
+    }
+}
+
+pub(super) fn priority(name: &str) -> Option<Priority> {
+    match name {
+        "high" => Some(Priority::High),
+        "normal" => Some(Priority::Normal),
+        "low" => Some(Priority::Low),
+        _ => None,
+    }
+}
