@@ -164,16 +164,12 @@ impl IdbStore {
 }
 
 /// One transaction.
-async fn attempt(connection: &Connection, work: &mut Work<'_>) -> Result<Snapshot, Failure> {
+async fn attempt(connection: &Rc<Connection>, work: &mut Work<'_>) -> Result<Snapshot, Failure> {
     let (verb, need, decide) = match work {
         Work::Commit(verb, need, decide) => (verb, need, decide),
-        Work::Read(need) => {
-            let transaction = connection.begin_reading()?;
-            return Rows::Reading(&transaction).gather(need.clone()).await;
-        }
+        Work::Read(need) => return read(connection, Reading::Need(need.clone())).await,
         Work::List(collection) => {
-            let transaction = connection.begin_reading()?;
-            return Rows::Reading(&transaction).list(collection).await;
+            return read(connection, Reading::Collection((*collection).to_owned())).await;
         }
     };
     let running = connection.raw.begin(verb.durability)?;
@@ -186,6 +182,36 @@ async fn attempt(connection: &Connection, work: &mut Work<'_>) -> Result<Snapsho
     running.write(&changes)?;
     running.end().await?;
     Ok(snapshot)
+}
+
+enum Reading {
+    Need(Need),
+    Collection(String),
+}
+
+/// Reads in a task of its own: a request of rexie's must not be dropped before it is answered, or its handler throws into the page.
+async fn read(connection: &Rc<Connection>, what: Reading) -> Result<Snapshot, Failure> {
+    #[derive(Default)]
+    struct Answer {
+        snapshot: RefCell<Option<Result<Snapshot, Failure>>>,
+        wakers: Wakers,
+    }
+    let answer = Rc::new(Answer::default());
+    let (shared, connection) = (Rc::clone(&answer), Rc::clone(connection));
+    spawn_local(async move {
+        let read = async {
+            let transaction = connection.begin_reading()?;
+            let rows = Rows::Reading(&transaction);
+            match what {
+                Reading::Need(need) => rows.gather(need).await,
+                Reading::Collection(collection) => rows.list(&collection).await,
+            }
+        };
+        let snapshot = read.await;
+        *shared.snapshot.borrow_mut() = Some(snapshot);
+        shared.wakers.wake();
+    });
+    answer.wakers.until(|| answer.snapshot.take()).await
 }
 
 impl Inner {
@@ -207,12 +233,11 @@ impl Inner {
         let weak = Rc::downgrade(self);
         let on_taken = move |taken| taken_away(&weak, number, taken);
         let (version, limit) = (self.settings.version, self.settings.open_limit);
-        let connection = Connection::open(&self.name, version, limit, on_taken).await?;
+        let connection = Rc::new(Connection::open(&self.name, version, limit, on_taken).await?);
         if self.holds_data.get() && is_empty(&connection).await? {
             turn.0.end(StoreError::Lost);
             return Err(StoreError::Lost);
         }
-        let connection = Rc::new(connection);
         if matches!(*self.state.borrow(), State::Opening) {
             *self.state.borrow_mut() = State::Open(Rc::clone(&connection));
         }
@@ -297,9 +322,8 @@ fn taken_away(inner: &Weak<Inner>, number: u32, taken: Taken) {
     }
 }
 
-async fn is_empty(connection: &Connection) -> Result<bool, StoreError> {
-    let transaction = connection.begin_reading()?;
-    let snapshot = Rows::Reading(&transaction).gather(Need::default()).await?;
+async fn is_empty(connection: &Rc<Connection>) -> Result<bool, StoreError> {
+    let snapshot = read(connection, Reading::Need(Need::default())).await?;
     Ok(snapshot.meta == Meta::default() && snapshot.unreadable.is_empty())
 }
 
