@@ -77,6 +77,7 @@ export class Till {
   #orders: Collection<Order> | undefined;
   #menu: Collection<Shelf> | undefined;
   #stored: readonly OrderView[] = [];
+  #given: string | undefined;
   #writing = 0;
   #idle: (() => void)[] = [];
   #refresh: "none" | "running" | "again" = "none";
@@ -203,12 +204,11 @@ export class Till {
   async syncNow(): Promise<void> {
     try {
       const report = await this.#sync?.sync({ onProgress: (step) => this.progress.set(step) });
-      // Another tab of this till sends; it has been asked to.
-      if (!report || report.ended === "done" || report.ended === "not-leader") return;
+      if (!report?.halted) return;
       this.notify({
         tone: "wait",
         text: statusWords(this.status.getSnapshot()).sentence,
-        code: report.ended,
+        code: report.halted,
       });
     } catch (error) {
       this.#complain(error);
@@ -284,21 +284,22 @@ export class Till {
         action: { label: "Outbox", run: () => go("outbox") },
       });
     });
-    sync.on("auth-required", ({ reason }) => {
-      if (reason !== "refused") return;
-      this.session.forgetToken();
-      this.signedIn.set(false);
-    });
+    sync.on("auth-required", () => this.#forgetRefused());
     sync.on("fatal", (error) => this.#complain(error));
     await this.#forgetSentDraft();
   }
 
   #token(reason: "initial" | "refused"): string | undefined {
-    if (reason === "refused") {
-      this.session.forgetToken();
-      this.signedIn.set(false);
-    }
-    return this.session.token;
+    if (reason === "refused") this.#forgetRefused();
+    this.#given = this.session.token;
+    return this.#given;
+  }
+
+  /** Forgets the token the server has refused, not one that somebody has typed in meanwhile. */
+  #forgetRefused(): void {
+    if (this.session.token !== this.#given) return;
+    this.session.forgetToken();
+    this.signedIn.set(false);
   }
 
   /** A crash between "order stored" and "ticket cleared" leaves both; the order is the truth. */
