@@ -288,6 +288,15 @@ export async function orderState(page, id, state) {
   await (await docket(page, id)).locator(`.state[data-state=${state}]`).waitFor();
 }
 
+/**
+ * Waits until the page shows an order that the server has not confirmed. When a tab dies in the
+ * middle of a request, its operations count as on their way until the next request.
+ */
+export async function stillHere(page, id) {
+  const state = ".state:is([data-state=pending], [data-state=syncing])";
+  await (await docket(page, id)).locator(state).waitFor();
+}
+
 export async function status(page, kind) {
   await page.locator(`.badge[data-status="${kind}"]`).waitFor();
 }

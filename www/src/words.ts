@@ -30,8 +30,8 @@ const because: Record<string, string> = {
  * says what it means for selling. The flag is the signal flag a ship would hoist.
  */
 export function statusWords(status: Status): StatusWords {
-  const { pending, inFlight, parked } = status.outbox;
-  const waiting = pending + inFlight;
+  // What is in flight is still pending: the server has not said yes.
+  const { pending: waiting, parked } = status.outbox;
   switch (status.kind) {
     case "synced":
       return parked > 0 || status.conflicts > 0

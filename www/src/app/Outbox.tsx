@@ -39,8 +39,7 @@ export function Outbox() {
   const moving = entries.filter(
     (entry) => entry.state === "queued" || entry.state === "in-flight" || entry.state === "acked",
   );
-  const { pending, inFlight } = status.outbox;
-  const unseen = Math.max(0, pending + inFlight - moving.length);
+  const unseen = Math.max(0, status.outbox.pending - moving.length);
   return (
     <main class="outbox">
       <header class="page-head">

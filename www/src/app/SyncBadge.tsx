@@ -56,14 +56,12 @@ export function SyncPanel({ onClose }: { onClose: () => void }) {
   const status = useSnapshot(till.status);
   const now = useSnapshot(till.now);
   const words = statusWords(status);
-  const { pending, inFlight, parked, oldest } = status.outbox;
+  const { pending, parked, oldest } = status.outbox;
   const rows: [string, string][] = [
     ["Connection", connectionWords(status.connection)],
     [
       "Waiting to leave",
-      pending + inFlight === 0
-        ? "nothing"
-        : `${pending + inFlight}${oldest ? `, oldest ${ago(oldest, now)}` : ""}`,
+      pending === 0 ? "nothing" : `${pending}${oldest ? `, oldest ${ago(oldest, now)}` : ""}`,
     ],
     ["Need a decision", String(Math.max(parked, status.conflicts))],
     ["Last sent", when(status.lastPush, now)],
