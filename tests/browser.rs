@@ -1,6 +1,7 @@
 //! The web's side of the ports, in a real browser. One file, so that a run starts one browser.
 //! Run it with `cargo xtask test --full`, or by hand as CONTRIBUTING says.
 #![cfg(all(target_arch = "wasm32", target_os = "unknown"))]
+#![expect(clippy::expect_used, clippy::panic, reason = "these are tests")]
 
 use std::cell::{Cell, RefCell};
 use std::future::Future;
@@ -129,6 +130,22 @@ async fn breathe() {
     JsFuture::from(Promise::resolve(&JsValue::UNDEFINED)).await.expect("resolved");
 }
 
+/// Begins to collect what goes wrong where nobody catches it: a page's error reporting would show it to the shop.
+fn listen_for_trouble() {
+    js("globalThis.troubles ??= (() => {
+          const troubles = [];
+          addEventListener('error', (event) => troubles.push(String(event.message)));
+          addEventListener('unhandledrejection', (event) => troubles.push(String(event.reason)));
+          return troubles })();
+        globalThis.troubles.length = 0");
+}
+
+async fn assert_no_trouble() {
+    pause(50).await;
+    let troubles = js("return globalThis.troubles.join('; ')").as_string();
+    assert_eq!(troubles.as_deref(), Some(""));
+}
+
 async fn open(name: &str) -> Result<IdbStore, StoreError> {
     IdbStore::open(name, IdbSettings::default()).await
 }
@@ -232,12 +249,32 @@ async fn a_tab_that_holds_an_older_version_blocks_the_upgrade_for_a_while() {
 
 #[wasm_bindgen_test]
 async fn a_dropped_open_holds_nothing() {
+    listen_for_trouble();
     for polls in 1..=2 {
         let name = format!("dropped-open-{polls}");
         let ended = cut(open(&name), polls).await;
         assert!(!ended, "an open takes longer than {polls} polls");
         raw_open(&name, layout::VERSION + 1).await.expect("upgraded").close();
     }
+    assert_no_trouble().await;
+}
+
+#[wasm_bindgen_test]
+async fn dropped_reads_and_writes_leave_no_trouble() {
+    listen_for_trouble();
+    let store = open("no-trouble").await.expect("opened");
+    count(&store).await.expect("written");
+    let everything = || Need::of(vec![Root::Records, Root::Outbox, Root::Journal { limit: 9 }]);
+    for polls in 1..6 {
+        cut(store.read(everything()), polls).await;
+        cut(store.list("orders"), polls).await;
+        cut(store.run(&STRICT, everything(), &mut |_| Changeset::default()), polls).await;
+        cut(count(&store), polls).await;
+    }
+    assert_no_trouble().await;
+    let (journal, records, lines) = counted(&store).await.expect("read");
+    assert_eq!((journal, journal as usize), (records as u64, lines));
+    store.close();
 }
 
 // IndexedDB: what others do to it.
@@ -418,7 +455,7 @@ async fn a_row_that_is_none_of_ours_is_reported() {
     store.close();
 }
 
-// What rexie does, on which the design rests (ARCHITECTURE, facts 2, 3, 5 and 6): if a later one does otherwise, this fails.
+// What rexie does, on which the design rests (ARCHITECTURE, facts 2 to 6): if a later one does otherwise, this fails.
 
 async fn by_rexie(name: &str, version: u32, stores: &[&str]) -> Rexie {
     let mut builder = Rexie::builder(name).version(version);
@@ -468,6 +505,30 @@ async fn fact_3_dropping_a_transaction_midway_stores_half() {
     };
     dropped.await;
     assert!(has(&rexie, "a", 1.0).await && !has(&rexie, "a", 2.0).await && !stored.get());
+    rexie.close();
+}
+
+#[wasm_bindgen_test]
+async fn fact_4_one_failing_row_aborts_all_and_hides_why() {
+    let rexie = by_rexie("fact-4", 1, &["a"]).await;
+    let transaction = rexie.transaction(&["a"], TransactionMode::ReadWrite).expect("begun");
+    let store = transaction.store("a").expect("a store");
+    let row = |key: f64| (JsValue::from_str("row"), Some(JsValue::from_f64(key)));
+    let failed = store.add_all([row(1.0), row(1.0), row(2.0)].into_iter()).await;
+    assert!(!format!("{failed:?}").contains("ConstraintError"), "the cause was told: {failed:?}");
+    drop(transaction);
+    assert!(!has(&rexie, "a", 1.0).await && !has(&rexie, "a", 2.0).await);
+    rexie.close();
+}
+
+#[wasm_bindgen_test]
+async fn a_dropped_request_of_rexies_throws_into_the_page() {
+    listen_for_trouble();
+    let rexie = by_rexie("rexie-drop", 1, &["a"]).await;
+    cut(has(&rexie, "a", 1.0), 1).await;
+    pause(50).await;
+    // This is why a read of ours runs in a task of its own.
+    assert!(!js("return globalThis.troubles.join()").as_string().unwrap_or_default().is_empty());
     rexie.close();
 }
 
@@ -575,6 +636,7 @@ async fn an_answer_comes_as_it_is_whoever_gave_it() {
 
 #[wasm_bindgen_test]
 async fn without_an_answer_the_server_is_unreachable() {
+    listen_for_trouble();
     for failure in [
         "throw new TypeError('Failed to fetch')",
         "throw 'a wrapper that throws texts'",
@@ -594,10 +656,12 @@ async fn without_an_answer_the_server_is_unreachable() {
     assert_eq!(fetch.send(nobody).await, Err(FetchError::Unreachable));
     let nonsense = HttpRequest { url: "http://[".to_owned(), ..request(Method::Get, None) };
     assert_eq!(fetch.send(nonsense).await, Err(FetchError::Unreachable));
+    assert_no_trouble().await;
 }
 
 #[wasm_bindgen_test]
 async fn an_answer_that_does_not_begin_or_end_is_given_up_and_aborted() {
+    listen_for_trouble();
     let endless = "return new Response(new ReadableStream({
         start(c) { c.enqueue(new TextEncoder().encode('{')) } }))";
     for (body, connect, total) in
@@ -610,10 +674,12 @@ async fn an_answer_that_does_not_begin_or_end_is_given_up_and_aborted() {
         assert_eq!(get(&asked("signal"), "aborted"), JsValue::TRUE, "{body}");
     }
     fetch_is_real();
+    assert_no_trouble().await;
 }
 
 #[wasm_bindgen_test]
 async fn closing_aborts_what_is_under_way() {
+    listen_for_trouble();
     fetch_is(
         "return new Promise((_, refuse) =>
            request.signal.addEventListener('abort', () => refuse(request.signal.reason)))",
@@ -630,19 +696,23 @@ async fn closing_aborts_what_is_under_way() {
     assert_eq!(fetch.send(request(Method::Get, None)).await, Err(FetchError::Unreachable));
     assert!(get(&js_sys::global(), "asked").is_null(), "nothing is sent after closing");
     fetch_is_real();
+    assert_no_trouble().await;
 }
 
 #[wasm_bindgen_test]
 async fn a_dropped_request_is_aborted() {
+    listen_for_trouble();
     fetch_is("return new Promise(() => {})");
     let fetch = BrowserFetch::new(None, BrowserFetch::CONNECT_LIMIT);
     assert!(!cut(fetch.send(request(Method::Get, None)), 1).await);
     assert_eq!(get(&asked("signal"), "aborted"), JsValue::TRUE);
     fetch_is_real();
+    assert_no_trouble().await;
 }
 
 #[wasm_bindgen_test]
 async fn a_body_beyond_the_limit_is_not_read_on() {
+    listen_for_trouble();
     js("globalThis.pulled = 0; globalThis.cancelled = false");
     let endless = "return new Response(new ReadableStream({
         pull(c) { globalThis.pulled++; c.enqueue(new Uint8Array(300).fill(65)) },
@@ -668,6 +738,7 @@ async fn a_body_beyond_the_limit_is_not_read_on() {
     let response = web_sys::Response::new_with_opt_str(Some("whole")).expect("a response");
     assert_eq!(read_body(response.body(), 5).await, Ok("whole".to_owned()));
     assert_eq!(read_body(None, 0).await, Ok(String::new()));
+    assert_no_trouble().await;
 }
 
 fn get_token(body: &str) -> GetToken {
@@ -793,6 +864,7 @@ async fn a_lease_that_ran_out_or_makes_no_sense_is_free() {
 
 #[wasm_bindgen_test]
 async fn a_withdrawn_wish_to_lead_keeps_nobody_waiting() {
+    listen_for_trouble();
     let (first, second, third) = (
         BrowserLeadership::new("holdfast:withdrawn"),
         BrowserLeadership::new("holdfast:withdrawn"),
@@ -806,10 +878,12 @@ async fn a_withdrawn_wish_to_lead_keeps_nobody_waiting() {
     third.release();
     second.acquire().await;
     assert!(second.leads());
+    assert_no_trouble().await;
 }
 
 #[wasm_bindgen_test]
 async fn a_stolen_lock_is_lost() {
+    listen_for_trouble();
     let tab = BrowserLeadership::new("holdfast:stolen");
     tab.acquire().await;
     js("navigator.locks.request('holdfast:stolen', { steal: true }, async () => {})");
@@ -817,6 +891,7 @@ async fn a_stolen_lock_is_lost() {
     assert!(!tab.leads());
     tab.acquire().await;
     assert!(tab.leads());
+    assert_no_trouble().await;
 }
 
 // What happens to a page.
