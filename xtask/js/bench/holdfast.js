@@ -17,8 +17,8 @@ export async function open({ base, durability }) {
       Promise.all(records.map(({ id, document }) => orders.create(document, { id }))),
     async pull() {
       sync.resume();
-      const { ended } = await sync.sync();
-      if (ended !== "done") throw new Error(`pull: ${ended}`);
+      const { halted } = await sync.sync();
+      if (halted !== undefined) throw new Error(`pull: ${halted}`);
     },
     async push() {
       sync.resume();

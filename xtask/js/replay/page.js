@@ -44,7 +44,7 @@ globalThis.till = {
     } while (report.pending > 0 && report.parked === 0);
     // What was applied stays in the outbox until a pull has shown it.
     const cycle = await sync.sync();
-    return { ...report, ended: cycle.ended };
+    return { ...report, halted: cycle.halted };
   },
 
   async documents(name) {
