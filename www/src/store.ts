@@ -243,11 +243,17 @@ export class Till {
       ...all.filter((other) => other.text !== notice.text).slice(-3),
       { ...notice, key },
     ]);
-    if (notice.tone !== "alarm" && !notice.action) setTimeout(() => this.dismiss(key), 7000);
+    // What has a place of its own in the outbox need not stay; a failed action does.
+    if (notice.tone !== "alarm" || notice.action) setTimeout(() => this.dismiss(key), 10_000);
   }
 
   dismiss(key: number): void {
     this.notices.update((all) => all.filter((notice) => notice.key !== key));
+  }
+
+  /** Takes away the notices that only lead to the outbox. */
+  dismissPointers(): void {
+    this.notices.update((all) => all.filter((notice) => !notice.action));
   }
 
   // ---- inside

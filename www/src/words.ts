@@ -16,13 +16,33 @@ export type Flag =
   | "foxtrot";
 export type StatusWords = { label: string; sentence: string; tone: Tone; flag: Flag };
 
-const orders = (count: number) => (count === 1 ? "1 change" : `${count} changes`);
+const changes = (count: number) => (count === 1 ? "1 change" : `${count} changes`);
 
 const because: Record<string, string> = {
   forbidden: "The server does not allow this till to write. Ask whoever runs it.",
   misconfigured: "The server does not know this address or this shop. Check the settings.",
   "foreign-response": "Something else answers in the server's place, perhaps a Wi-Fi sign-in page.",
   "rate-limited": "The server asks for a pause. The till tries again by itself.",
+  "protocol-error": "The server answers something this till does not understand. It tries again.",
+};
+
+const allSent: StatusWords = {
+  label: "All sent",
+  sentence: "Every order of this till is stored on the server.",
+  tone: "calm",
+  flag: "charlie",
+};
+const decide: StatusWords = {
+  label: "Needs you",
+  sentence: "Everything else is on the server; some entries wait for a decision.",
+  tone: "alarm",
+  flag: "charlie",
+};
+const aboutToSync: StatusWords = {
+  label: "About to sync",
+  sentence: "Nothing waits on this till; it is about to look for news.",
+  tone: "wait",
+  flag: "papa",
 };
 
 /**
@@ -32,25 +52,19 @@ const because: Record<string, string> = {
 export function statusWords(status: Status): StatusWords {
   // What is in flight is still pending: the server has not said yes.
   const { pending: waiting, parked } = status.outbox;
+  const needsYou = parked > 0 || status.conflicts > 0;
+  const reason = because[status.reason ?? ""];
   switch (status.kind) {
     case "synced":
-      return parked > 0 || status.conflicts > 0
-        ? {
-            label: "Needs you",
-            sentence: "Everything else is on the server; some entries wait for a decision.",
-            tone: "alarm",
-            flag: "charlie",
-          }
-        : {
-            label: "All sent",
-            sentence: "Every order of this till is stored on the server.",
-            tone: "calm",
-            flag: "charlie",
-          };
+      return needsYou ? decide : allSent;
     case "pending":
+      if (reason) {
+        return { label: "Server hesitates", sentence: reason, tone: "wait", flag: "papa" };
+      }
+      if (waiting === 0) return needsYou ? decide : aboutToSync;
       return {
         label: `${waiting} waiting`,
-        sentence: `Stored on this till and about to leave: ${orders(waiting)}.`,
+        sentence: `Stored on this till and about to leave: ${changes(waiting)}.`,
         tone: "wait",
         flag: "papa",
       };
@@ -64,8 +78,7 @@ export function statusWords(status: Status): StatusWords {
     case "offline":
       return {
         label: waiting > 0 ? `Offline, ${waiting} kept` : "Offline",
-        sentence:
-          "No connection. Keep selling: orders are stored on this till and leave by themselves.",
+        sentence: `${reason ?? "No connection."} Keep selling: orders are stored on this till and leave by themselves.`,
         tone: "wait",
         flag: "november",
       };
@@ -87,9 +100,7 @@ export function statusWords(status: Status): StatusWords {
     case "blocked-by-server":
       return {
         label: "Server refuses",
-        sentence:
-          because[status.reason ?? ""] ??
-          `The server refuses this till (${status.reason ?? "no reason given"}).`,
+        sentence: reason ?? `The server refuses this till (${status.reason ?? "no reason given"}).`,
         tone: "alarm",
         flag: "uniform",
       };
@@ -133,15 +144,17 @@ export function statusWords(status: Status): StatusWords {
   }
 }
 
-export function connectionWords(connection: Status["connection"]): string {
-  switch (connection.kind) {
-    case "connected":
-      return "Connected";
-    case "limited":
-      return `Limited (${connection.reason})`;
-    case "disconnected":
-      return `No connection (${connection.reason})`;
-  }
+const unconnected: Record<string, string> = {
+  "no-network": "No network",
+  unreachable: "The server cannot be reached",
+  "foreign-response": "Something else answers",
+  "not-asked": "Not asked yet",
+};
+
+export function connectionWords({ kind, reason }: Status["connection"]): string {
+  if (kind === "connected") return "Connected";
+  if (kind === "limited") return "The server answers, but refuses";
+  return unconnected[reason] ?? `No connection (${reason})`;
 }
 
 export type SyncState = EntityMeta["state"];

@@ -44,6 +44,7 @@ test("synced with something parked is not all well", () => {
   const parked = { pending: 0, inFlight: 0, parked: 1, bytes: 0 };
   assert.equal(statusWords(status("synced", { outbox: parked })).tone, "alarm");
   assert.equal(statusWords(status("synced", { conflicts: 1 })).tone, "alarm");
+  assert.equal(statusWords(status("pending", { outbox: parked })).label, "Needs you");
   assert.equal(statusWords(status("synced")).tone, "calm");
 });
 

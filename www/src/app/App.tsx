@@ -34,6 +34,10 @@ export function App({ till, freshness }: { till: Till; freshness: Source<Freshne
       setView((now) => (now === "sell" && name === "conflict" ? "orders" : now));
     else setView("sell");
   }, [name]);
+  // Whoever looks at the outbox sees there what the notices point to.
+  useEffect(() => {
+    if (name === "outbox" || name === "conflict") till.dismissPointers();
+  }, [name, till]);
   useKeys(setOverlay, till);
   const order = name === "order" ? items.find((item) => item.id === id) : undefined;
   const conflict = name === "conflict" ? conflicts.find((one) => one.id === id) : undefined;
