@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::rc::Rc;
 
 use gloo_net::http::{Method as HttpMethod, Request as HttpMessage, RequestBuilder, Response};
-use js_sys::{Function, Object, Promise, Reflect, Uint8Array};
+use js_sys::{Promise, Reflect, Uint8Array};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::{JsFuture, spawn_local};
 use web_sys::{
@@ -55,30 +55,6 @@ pub type TokenFuture = Pin<Box<dyn Future<Output = Result<Option<String>, NoToke
 
 /// Asks the application for a token. The signal is aborted when the answer is no longer wanted.
 pub type GetToken = Rc<dyn Fn(TokenReason, AbortSignal) -> TokenFuture>;
-
-/// The application's `getToken({ reason, signal })`, which may return a promise.
-#[must_use]
-pub fn token_from(function: Function) -> GetToken {
-    Rc::new(move |reason, signal| {
-        let asked = ask(&function, reason, &signal);
-        Box::pin(async move {
-            let token = JsFuture::from(asked?).await.map_err(|_| NoToken)?;
-            if token.is_null() || token.is_undefined() {
-                return Ok(None);
-            }
-            token.as_string().map(Some).ok_or(NoToken)
-        })
-    })
-}
-
-fn ask(function: &Function, reason: TokenReason, signal: &AbortSignal) -> Result<Promise, NoToken> {
-    let request = Object::new();
-    let set = |name: &str, value: &JsValue| Reflect::set(&request, &name.into(), value);
-    set("reason", &reason.text().into()).map_err(|_| NoToken)?;
-    set("signal", signal).map_err(|_| NoToken)?;
-    let answer = function.call1(&JsValue::UNDEFINED, &request).map_err(|_| NoToken)?;
-    Ok(Promise::resolve(&answer))
-}
 
 /// HTTP as a page or a worker has it.
 ///

@@ -12,7 +12,7 @@ mod wait;
 
 pub use channel::Channel;
 pub use clock::BrowserClock;
-pub use fetch::{BrowserFetch, GetToken, NoToken, TokenFuture, TokenReason, read_body, token_from};
+pub use fetch::{BrowserFetch, GetToken, NoToken, TokenFuture, TokenReason, read_body};
 pub use idb::{IdbSettings, IdbStore};
 pub use locks::BrowserLeadership;
 pub use rng::BrowserRng;

@@ -51,6 +51,21 @@ pub(crate) async fn within<T>(limit: Millis, future: impl Future<Output = T>) ->
     .await
 }
 
+/// A page that was frozen wakes up with its timers run out before the answers that wait for it are delivered: they may take
+/// so long.
+const AWAKENING: Millis = Millis(500);
+
+/// As [`within`], for what goes on while a page sleeps.
+pub(crate) async fn within_awake<T>(limit: Millis, future: impl Future<Output = T>) -> Option<T> {
+    let mut future = pin!(future);
+    for limit in [limit, AWAKENING] {
+        if let Some(value) = within(limit, future.as_mut()).await {
+            return Some(value);
+        }
+    }
+    None
+}
+
 /// A future on the heap.
 pub(crate) type Boxed<'a, T> = Pin<Box<dyn Future<Output = T> + 'a>>;
 

@@ -11,7 +11,7 @@ use web_sys::IdbFactory;
 
 use super::strict::{RawConnection, Taken};
 use super::{Failure, schema};
-use crate::browser::wait::{Wakers, within};
+use crate::browser::wait::{Wakers, within, within_awake};
 use crate::model::{Millis, StoreError};
 
 /// How long a diagnosis of a hanging open may take.
@@ -45,7 +45,7 @@ impl Connection {
             let raw = RawConnection::open(name, version, on_taken).await?;
             Ok::<_, Failure>((reads, raw))
         };
-        match within(limit, both).await {
+        match within_awake(limit, both).await {
             Some(Ok((mut reads, raw))) => Ok(Self { reads: RefCell::new(reads.0.take()), raw }),
             Some(Err(failure)) => Err(failure.into()),
             None if holds_older(name, version).await => Err(StoreError::Blocked),

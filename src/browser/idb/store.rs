@@ -11,7 +11,7 @@ use super::rows::Rows;
 use super::strict::Taken;
 use crate::browser::clock::sleep;
 use crate::browser::storage;
-use crate::browser::wait::{Wakers, within};
+use crate::browser::wait::{Wakers, within_awake};
 use crate::layout;
 use crate::model::{Changeset, Durability, Meta, Millis, Need, Snapshot, StoreError, Verb};
 use crate::port::RawStore;
@@ -134,7 +134,7 @@ impl IdbStore {
             let (connection, failure) = match self.0.connection().await {
                 Ok(connection) => {
                     let limit = self.0.settings.transaction_limit;
-                    match within(limit, attempt(&connection, &mut work)).await {
+                    match within_awake(limit, attempt(&connection, &mut work)).await {
                         Some(Ok(snapshot)) => {
                             self.0.note(&work, &snapshot);
                             return Ok(snapshot);
