@@ -112,10 +112,15 @@ impl<'a> Draft<'a> {
         self.ops.values().rev().find(|op| op.key == *key && op.is_visible())
     }
 
-    /// The unsettled create of a record. A create over an acked one satisfies references (R6).
+    /// The newest unsettled create of a record: what names the record waits for it. An acked create satisfies references (R6),
+    /// and one that was refused holds nobody once the server has a record of that name.
     pub(super) fn unsettled_create(&self, key: &EntityKey) -> Option<&Operation> {
-        self.ops.values().find(|op| {
-            op.key == *key && op.is_create() && !matches!(op.state, OpState::Acked { .. })
+        let live = self.base_presence(key).is_some_and(|base| base.document().is_some());
+        self.ops.values().rev().find(|op| {
+            op.key == *key
+                && op.is_create()
+                && !matches!(op.state, OpState::Acked { .. })
+                && (op.is_visible() || !live)
         })
     }
 
@@ -126,6 +131,21 @@ impl<'a> Draft<'a> {
 
     pub(super) fn referrers(&self, key: &EntityKey) -> Vec<Seq> {
         self.ops.values().filter(|op| op.refs.contains(key)).map(|op| op.seq).collect()
+    }
+
+    /// An operation and everything on its record that was made on it, in order.
+    pub(super) fn standing_on(&self, op: &Operation) -> Vec<Seq> {
+        let mut ids = vec![op.id];
+        let mut seqs = vec![op.seq];
+        for later in self.ops.values().filter(|it| it.key == op.key && it.seq > op.seq) {
+            let on = matches!(later.assumed, Assumed::After(id) if ids.contains(&id));
+            let behind = matches!(later.state, OpState::Blocked { by, .. } if ids.contains(&by));
+            if on || behind {
+                ids.push(later.id);
+                seqs.push(later.seq);
+            }
+        }
+        seqs
     }
 
     // Changing.
@@ -170,11 +190,6 @@ impl<'a> Draft<'a> {
     pub(super) fn finish_op(&mut self, seq: Seq, fate: Fate) -> Option<Operation> {
         let op = self.ops.remove(&seq)?;
         self.touched.insert(op.key.clone());
-        if op.is_create() {
-            for referrer in self.referrers(&op.key) {
-                self.op_mut(referrer);
-            }
-        }
         let counts = &mut self.meta.counts;
         match fate {
             Fate::Applied => counts.applied += 1,
@@ -330,7 +345,7 @@ impl<'a> Draft<'a> {
         causes.iter().find(|(_, visible)| !visible).or(causes.first()).copied()
     }
 
-    /// Frees what an operation that is parked no longer holds, in order; what has another cause stays blocked by that.
+    /// Frees what an operation that is parked no longer holds; what has another cause stays blocked by that.
     pub(super) fn release(&mut self, by: OpId) {
         let blocked: Vec<Seq> = self
             .ops
@@ -338,14 +353,29 @@ impl<'a> Draft<'a> {
             .filter(|op| matches!(op.state, OpState::Blocked { by: cause, .. } if cause == by))
             .map(|op| op.seq)
             .collect();
-        for seq in blocked {
-            let Some(op) = self.ops.get(&seq) else { continue };
-            let state = match self.cause(op) {
-                Some((by, visible)) => OpState::Blocked { by, visible },
-                None => OpState::queued(),
-            };
-            if let Some(op) = self.op_mut(seq) {
-                op.state = state;
+        for seq in &blocked {
+            if let Some(op) = self.op_mut(*seq) {
+                op.state = OpState::queued();
+            }
+        }
+        self.block_again(&blocked);
+    }
+
+    /// Blocks those that have a cause. A retried create stands behind what names it, so one walk in the order of places is not
+    /// enough: it is repeated until nothing changes, at most once for each of them.
+    pub(super) fn block_again(&mut self, seqs: &[Seq]) {
+        loop {
+            let mut changed = false;
+            for seq in seqs {
+                let Some(op) = self.ops.get(seq).filter(|op| op.is_fresh()) else { continue };
+                let Some((by, visible)) = self.cause(op) else { continue };
+                if let Some(op) = self.op_mut(*seq) {
+                    op.state = OpState::Blocked { by, visible };
+                    changed = true;
+                }
+            }
+            if !changed {
+                return;
             }
         }
     }
@@ -365,41 +395,65 @@ impl<'a> Draft<'a> {
     }
 
     /// An operation that the server has: the base is what it made of it, and the next operation stands on that (R6).
-    pub(super) fn applied(&mut self, seq: Seq, base: Base, server_id: Option<String>) {
+    pub(super) fn applied(&mut self, seq: Seq, said: Base, server_id: Option<String>) {
         let Some(op) = self.ops.get(&seq) else { return };
-        let (id, key, version) = (op.id, op.key.clone(), base.version.clone());
-        self.take_base(&key, base);
-        self.finish_op(seq, Fate::Applied);
-        self.with_verdict(version.clone(), server_id);
+        let key = op.key.clone();
+        self.take_base(&key, said.clone());
+        let Some(op) = self.finish_op(seq, Fate::Applied) else { return };
+        self.with_verdict(said.version.clone(), server_id);
         if planted::has(Bug::SettleClearsNewer) {
             for later in self.queue(&key) {
                 self.finish_op(later, Fate::Applied);
             }
         }
-        let Some(base) = self.base(&key).cloned() else { return };
-        if base.version != version {
+        self.stand_on(&key, &op, &said);
+    }
+
+    /// Later operations that never left were made on what an applied one wrote, and the server may have made something else of
+    /// it. Where our verdict is the newest that is known of the record they stand on it without being judged; where the server
+    /// went on, what we wrote is carried over to what it made of that, and the rest is judged (R6).
+    fn stand_on(&mut self, key: &EntityKey, settled: &Operation, said: &Base) {
+        let Some(base) = self.base(key) else { return };
+        let newest = base.version == said.version;
+        let document = if newest { &base.presence } else { &said.presence }.document().cloned();
+        if !newest && said.guessed {
             return;
         }
-        let document = base.presence.document();
-        let next: Vec<Seq> = self
-            .ops
-            .values()
-            .filter(|op| op.assumed == Assumed::After(id) && !op.is_sealed())
-            .map(|op| op.seq)
-            .collect();
-        for seq in next {
+        let wrote = settled.replay(self.base_presence(key));
+        let wrote = wrote.as_ref().and_then(Presence::document);
+        let after = self.stands_after(settled);
+        for seq in after {
             let Some(op) = self.op_mut(seq) else { continue };
-            op.assumed = version.clone().map_or(Assumed::Unknown, Assumed::At);
+            if newest {
+                op.assumed = said.version.clone().map_or(Assumed::Unknown, Assumed::At);
+            }
             match &mut op.before {
                 Before::Paths(paths) => {
                     for (path, slot) in paths {
-                        *slot = Slot(document.and_then(|document| document.get(&path.0)));
+                        let ours = wrote.and_then(|document| document.get(&path.0));
+                        if newest || (touches(settled, path) && slot.0 == ours) {
+                            *slot = Slot(document.as_ref().and_then(|it| it.get(&path.0)));
+                        }
                     }
                 }
-                Before::Whole(before) => *before = document.cloned(),
-                Before::Nothing => {}
+                Before::Whole(before) if newest => before.clone_from(&document),
+                Before::Whole(_) | Before::Nothing => {}
             }
         }
+    }
+
+    /// Later operations on the record that never left, and stand on one that ended or on nothing that is still on its way.
+    fn stands_after(&self, settled: &Operation) -> Vec<Seq> {
+        let free = |op: &&Operation| match op.assumed {
+            Assumed::After(id) => id == settled.id || self.find(id).is_none(),
+            Assumed::Nothing | Assumed::At(_) | Assumed::Unknown => true,
+        };
+        self.ops
+            .values()
+            .filter(|op| op.key == settled.key && op.seq > settled.seq && !op.is_sealed())
+            .filter(free)
+            .map(|op| op.seq)
+            .collect()
     }
 
     /// Judges an operation against its record's base and puts the verdict into effect. A sealed one is replaced by a new
@@ -542,6 +596,42 @@ impl<'a> Draft<'a> {
         self.block_followers(seq, by, true);
     }
 
+    /// An edit that is made while a conflict is open is part of our side.
+    pub(super) fn show_in_conflict(&mut self, op: &Operation) {
+        let Some(conflict) = self.open_conflict(&op.key).cloned() else { return };
+        let mine = op.replay(Some(&conflict.mine)).unwrap_or(Presence::Deleted);
+        let fields = differing(&mine, &conflict.theirs);
+        self.conflicts.insert(conflict.id, Conflict { mine, fields, ..conflict });
+    }
+
+    /// An edit that was made while a conflict was open is given up: our side is what is left without it.
+    pub(super) fn without(&mut self, gone: &Operation) {
+        let shown = self.open_conflict(&gone.key).filter(|_| gone.is_visible());
+        let Some(mut conflict) = shown.cloned() else { return };
+        let Some(first) = self.find(conflict.op).map(|op| op.seq) else { return };
+        conflict.mine = match (&conflict.theirs, &gone.before) {
+            (Presence::Live(_), _) => self.mine(&gone.key, first, &conflict.theirs),
+            // There is nothing to replay on: it is undone, and what came after it is done again.
+            (Presence::Deleted, before) => {
+                let was = match (before, &conflict.mine) {
+                    (Before::Whole(Some(document)), _) => Presence::Live(document.clone()),
+                    (Before::Paths(paths), Presence::Live(mine)) => {
+                        Presence::Live(edit::apply(mine, &undo(paths)))
+                    }
+                    (Before::Nothing | Before::Whole(None), _) => Presence::Deleted,
+                    (Before::Paths(_), Presence::Deleted) => conflict.mine.clone(),
+                };
+                self.ops
+                    .values()
+                    .filter(|op| op.key == gone.key && op.seq > gone.seq && op.is_visible())
+                    .fold(Some(was), |view, op| op.replay(view.as_ref()))
+                    .unwrap_or(Presence::Deleted)
+            }
+        };
+        conflict.fields = differing(&conflict.mine, &conflict.theirs);
+        self.conflicts.insert(conflict.id, conflict);
+    }
+
     /// A conflict's other side moved: both sides are shown as they are now (P19).
     pub(super) fn move_theirs(&mut self, id: ConflictId, base: &Base) {
         let Some(mut conflict) = self.conflicts.get(&id).cloned() else { return };
@@ -632,12 +722,11 @@ impl<'a> Draft<'a> {
         for key in &done {
             self.show(key);
         }
-        let ready: Vec<(Seq, bool)> = self
-            .ops
-            .values()
-            .filter(|op| done.contains(&op.key))
-            .map(|op| (op.seq, self.is_ready(op)))
-            .collect();
+        // Whatever happened to a record may be what an operation that names it waited for.
+        let concerned =
+            |op: &&Operation| done.contains(&op.key) || op.refs.iter().any(|it| done.contains(it));
+        let ready: Vec<(Seq, bool)> =
+            self.ops.values().filter(concerned).map(|op| (op.seq, self.is_ready(op))).collect();
         for (seq, ready) in ready {
             if let Some(op) = self.ops.get_mut(&seq) {
                 op.ready = ready;
@@ -727,6 +816,14 @@ impl<'a> Draft<'a> {
 
 fn op_id(op: Option<&Operation>) -> OpId {
     op.map_or_else(|| OpId::from_bytes([0; 16]), |op| op.id)
+}
+
+/// Whether an operation may have changed what stands at a path.
+fn touches(op: &Operation, path: &Path) -> bool {
+    match &op.before {
+        Before::Paths(paths) => paths.iter().any(|(at, _)| at.covers(path) || path.covers(at)),
+        Before::Nothing | Before::Whole(_) => true,
+    }
 }
 
 /// The values that edits find in a document (R4).

@@ -161,7 +161,12 @@ pub fn settle(
             (Some(outcome), _) => settle_one(&mut draft, seq, outcome, &mut settled),
             (None, Some(halt)) => match refusal(halt).filter(|_| alone) {
                 Some(outcome) => settle_one(&mut draft, seq, &outcome, &mut settled),
-                None => requeue(&mut draft, seq, None, &mut settled),
+                None => {
+                    // One that makes the server talk nonsense is set aside for a while, so that others pass it (P10).
+                    let poison = alone && *halt == Halt::Protocol;
+                    let wait = poison.then(|| rules.backoff.delay(departure.sends, ctx.jitter));
+                    requeue(&mut draft, seq, wait, &mut settled);
+                }
             },
             (None, None) => {
                 let wait = rules.backoff.delay(departure.sends, ctx.jitter);
@@ -236,6 +241,10 @@ fn settle_one(draft: &mut Draft<'_>, seq: Seq, outcome: &Outcome, settled: &mut 
             };
             draft.applied(seq, base, assigned_id.clone());
         }
+        Outcome::Conflict { theirs, .. } if contradicts(draft, op, theirs) => {
+            let message = "a conflict with the version that the operation was made on";
+            refuse(draft, seq, ("protocol-error", message), false, settled);
+        }
         Outcome::Conflict { theirs, .. } => {
             settled.conflicts += 1;
             let base = match theirs {
@@ -263,16 +272,7 @@ fn settle_one(draft: &mut Draft<'_>, seq: Seq, outcome: &Outcome, settled: &mut 
             finish_removal(draft, seq, &key);
         }
         Outcome::Rejected { code, message, last } => {
-            let Some(op) = draft.op_mut(seq) else { return };
-            op.refusals += 1;
-            let (refusals, sends) = (op.refusals, op.sends);
-            if *last || refusals >= REFUSALS {
-                settled.parked += 1;
-                draft.park_rejected(seq, code.clone(), message.clone());
-            } else {
-                let wait = draft.rules.backoff.delay(sends, draft.ctx.jitter);
-                requeue(draft, seq, Some(wait), settled);
-            }
+            refuse(draft, seq, (code, message), *last, settled);
         }
         Outcome::Retry { after } => {
             let backoff = draft.rules.backoff;
@@ -283,6 +283,36 @@ fn settle_one(draft: &mut Draft<'_>, seq: Seq, outcome: &Outcome, settled: &mut 
             requeue(draft, seq, Some(wait), settled);
         }
     }
+}
+
+/// The server's own refusal of one operation: parked if it is for good or the third, else asked again (R8).
+fn refuse(
+    draft: &mut Draft<'_>,
+    seq: Seq,
+    (code, message): (&str, &str),
+    last: bool,
+    settled: &mut Settled,
+) {
+    let Some(op) = draft.op_mut(seq) else { return };
+    op.refusals += 1;
+    let (refusals, sends) = (op.refusals, op.sends);
+    if last || refusals >= REFUSALS {
+        settled.parked += 1;
+        draft.park_rejected(seq, code.to_owned(), message.to_owned());
+    } else {
+        let wait = draft.rules.backoff.delay(sends, draft.ctx.jitter);
+        requeue(draft, seq, Some(wait), settled);
+    }
+}
+
+/// Whether the server calls a conflict what we said we knew. Judged, it would be sent again at once, and so for ever.
+fn contradicts(draft: &Draft<'_>, op: &Operation, theirs: &Theirs) -> bool {
+    let known = op.sent.as_ref().and_then(|sent| sent.assumed.as_ref());
+    let said = match theirs {
+        Theirs::Live { version, .. } | Theirs::Deleted { version, .. } => version.as_ref(),
+        Theirs::Unknown => draft.base(&op.key).and_then(|base| base.version.as_ref()),
+    };
+    known.is_some() && said == known
 }
 
 /// The server has no such record, so that it is removed is already true, at no version of its own.

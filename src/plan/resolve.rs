@@ -4,10 +4,11 @@
 use super::coalesce;
 use super::draft::{Draft, Notice, before_of, undo};
 use crate::model::edit;
+use crate::model::operation::sets;
 use crate::model::{
     Assumed, Before, Choice, Code, Conflict, ConflictId, Ctx, Decider, Decision, Document, Edit,
-    EntityKey, Fate, Intent, OpId, OpState, Operation, Parked, Presence, Resolved, Rules, Seq,
-    Side, Slot, Snapshot, SyncError, Version,
+    EntityKey, Fate, Intent, OpId, OpState, Operation, Parked, Path, Presence, Resolved, Rules,
+    Seq, Side, Slot, Snapshot, SyncError, Version,
 };
 
 /// What became of a decision.
@@ -97,6 +98,8 @@ pub fn resolve(
             let derived = replace_all(&mut draft, &waiting, intent, before, assumed);
             if let Some(derived) = derived {
                 draft.repoint(conflict.op, derived);
+                // What refers to a conflicted create on another record was blocked by it.
+                draft.release(derived);
             }
         }
     }
@@ -213,15 +216,10 @@ pub fn retry(
         );
     };
     let mut draft = Draft::new(s, rules, ctx);
-    let behind = |seq: &Seq| {
-        draft.op(*seq).is_some_and(|other| {
-            *seq == op.seq || matches!(other.state, OpState::Blocked { by, .. } if by == op.id)
-        })
-    };
-    let seqs: Vec<Seq> = draft.queue(&op.key).into_iter().filter(behind).collect();
+    let mut made = Vec::new();
     let mut view = draft.view(&op.key);
     let mut after = draft.last_visible(&op.key).map(|last| last.id);
-    for (index, seq) in seqs.into_iter().enumerate() {
+    for (index, seq) in draft.standing_on(op).into_iter().enumerate() {
         let Some(old) = draft.op(seq).cloned() else { continue };
         let intent = match patch.filter(|_| index == 0) {
             None => Some(old.intent.clone()),
@@ -259,10 +257,14 @@ pub fn retry(
             ready: false,
             ..old
         };
+        draft.show_in_conflict(&fresh);
+        made.push(fresh.seq);
         draft.add(fresh);
         after = Some(new);
     }
     draft.release(call);
+    // What else they wait for holds them as it did before.
+    draft.block_again(&made);
     draft.finish(|notice| Ok(Resolution::Done { notice }))
 }
 
@@ -270,8 +272,10 @@ pub fn retry(
 fn over(intent: &Intent, view: Option<&Presence>) -> Option<(Intent, Before)> {
     let live = view.and_then(Presence::document);
     match (intent, live) {
+        // It sets its fields, as its replay does (R1): what others put there stays.
         (Intent::Create(document), Some(live)) => {
-            let edits = edit::diff(live, document);
+            let mut edits = sets(document);
+            edits.retain(|edit| live.get(&edit.path().0).as_ref() != edit.value());
             let before = before_of(Some(live), &edits);
             Some((Intent::Change(edits), before))
         }
@@ -362,6 +366,7 @@ pub fn discard(
         }
         draft.finish_op(seq, Fate::Discarded);
         compose_out(&mut draft, &op);
+        draft.without(&op);
         draft.release(op.id);
         operations.push(op);
     }
@@ -379,13 +384,22 @@ fn close(draft: &mut Draft<'_>, id: ConflictId, call: OpId, ctx: &Ctx) {
     }
 }
 
-/// A create, everything after it on its record, and transitively everything that names what they make.
+/// A create, everything on its record that was made on it, and transitively everything that names what they make, unless
+/// something else makes a record of that name or the server has one.
 fn with_referrers(draft: &Draft<'_>, create: &Operation) -> Vec<Seq> {
     let mut gone = Vec::new();
     let mut creates = vec![create.clone()];
     while let Some(create) = creates.pop() {
-        let record = draft.queue(&create.key).into_iter().filter(|seq| *seq >= create.seq);
-        for seq in record.chain(draft.referrers(&create.key)) {
+        let mut depend = draft.standing_on(&create);
+        let live = draft.base(&create.key).is_some_and(|base| base.presence.document().is_some());
+        let anew = draft
+            .queue(&create.key)
+            .into_iter()
+            .any(|seq| !depend.contains(&seq) && draft.op(seq).is_some_and(Operation::is_create));
+        if !live && !anew {
+            depend.extend(draft.referrers(&create.key));
+        }
+        for seq in depend {
             if gone.contains(&seq) {
                 continue;
             }
@@ -412,9 +426,7 @@ fn compose_out(draft: &mut Draft<'_>, gone: &Operation) {
         match (&mut op.before, &gone.before) {
             (Before::Paths(paths), Before::Paths(known)) => {
                 for (path, slot) in paths {
-                    if let Some((_, was)) = known.iter().find(|(at, _)| at == path) {
-                        slot.clone_from(was);
-                    }
+                    *slot = undone(path, slot, known);
                 }
             }
             (Before::Paths(paths), Before::Whole(Some(document))) => {
@@ -429,4 +441,13 @@ fn compose_out(draft: &mut Draft<'_>, gone: &Operation) {
             (Before::Nothing | Before::Whole(_) | Before::Paths(_), _) => {}
         }
     }
+}
+
+/// What an operation found at a path, had another not been: paths may lie above and below each other.
+fn undone(path: &Path, found: &Slot, known: &[(Path, Slot)]) -> Slot {
+    let Ok(nothing) = Document::parse("{}") else { return found.clone() };
+    let alone = edit::apply(&nothing, &[Edit::to(path.clone(), found.0.clone())]);
+    let touching: Vec<(Path, Slot)> =
+        known.iter().filter(|(at, _)| at.covers(path) || path.covers(at)).cloned().collect();
+    Slot(edit::apply(&alone, &undo(&touching)).get(&path.0))
 }

@@ -90,8 +90,11 @@ pub fn write(
     let waits: Vec<(EntityKey, Seq)> = write
         .refs
         .iter()
-        .filter(|target| **target != key)
-        .filter_map(|target| draft.unsettled_create(target).map(|op| (target.clone(), op.seq)))
+        .map(|named| s.own_key(named))
+        .filter(|target| *target != key)
+        .filter_map(|target| {
+            draft.unsettled_create(&target).map(|op| op.seq).map(|it| (target, it))
+        })
         .collect();
     let priority = write.priority.unwrap_or(collection.priority);
     draft.meta.counts.accepted += 1;
@@ -106,12 +109,16 @@ pub fn write(
                 let mut op = Operation { intent, before, stamp, ..older };
                 op.priority = op.priority.min(priority);
                 op.folded.push(write.id);
+                if !matches!(write.action, Action::Patch(_)) {
+                    // The older content is not sent, so what it named is not waited for.
+                    op.refs.clear();
+                }
                 op.refs.extend(waits.into_iter().map(|(target, _)| target));
                 op.refs.sort();
                 op.refs.dedup();
                 draft.fold_write(write.id, &key, host);
-                inherit(&mut draft, &op.refs, op.priority);
-                draft.add(op);
+                draft.add(op.clone());
+                inherit(&mut draft, &op);
                 return accept(draft, key, host);
             }
             Folding::Annihilate => {
@@ -137,7 +144,6 @@ pub fn write(
         }
     };
     let refs: Vec<EntityKey> = waits.into_iter().map(|(target, _)| target).collect();
-    inherit(&mut draft, &refs, priority);
     let op = Operation {
         seq: draft.next_seq(),
         id: write.id,
@@ -159,12 +165,9 @@ pub fn write(
         state,
         ready: false,
     };
-    if let Some(conflict) = draft.open_conflict(&key).cloned() {
-        let mine = op.replay(Some(&conflict.mine)).unwrap_or(Presence::Deleted);
-        let fields = super::draft::differing(&mine, &conflict.theirs);
-        draft.conflicts.insert(conflict.id, crate::model::Conflict { mine, fields, ..conflict });
-    }
-    draft.add(op);
+    draft.show_in_conflict(&op);
+    draft.add(op.clone());
+    inherit(&mut draft, &op);
     accept(draft, key, write.id)
 }
 
@@ -260,9 +263,13 @@ fn next_stamp(draft: &mut Draft<'_>) -> Stamp {
     stamp
 }
 
-/// The operation that a write may be folded into (R13).
+/// The operation that a write may be folded into (R13). One with another behind it, seen or not, is no host: the newer write
+/// would leave before the older one.
 fn host(draft: &Draft<'_>, key: &EntityKey, write: &Write) -> Option<Operation> {
     let older = draft.last_visible(key)?;
+    if draft.queue(key).last() != Some(&older.seq) {
+        return None;
+    }
     let folds = older.is_fresh()
         && older.group.is_none()
         && older.owner == write.owner
@@ -291,12 +298,21 @@ fn stand(draft: &Draft<'_>, key: &EntityKey) -> (Assumed, OpState) {
     }
 }
 
-/// What a high operation waits for is as urgent as it is (R12).
-fn inherit(draft: &mut Draft<'_>, refs: &[EntityKey], priority: Priority) {
-    for target in refs {
-        for seq in draft.queue(target) {
-            if let Some(op) = draft.op_mut(seq) {
-                op.priority = op.priority.min(priority);
+/// What an urgent operation waits for is as urgent as it is: what is before it on its record, the creates that it names, and
+/// what those wait for (R12).
+fn inherit(draft: &mut Draft<'_>, op: &Operation) {
+    let priority = op.priority;
+    let mut waiting = vec![op.clone()];
+    while let Some(op) = waiting.pop() {
+        let mut before = draft.queue(&op.key);
+        before.retain(|seq| *seq < op.seq);
+        before.extend(op.refs.iter().filter_map(|it| draft.unsettled_create(it)).map(|it| it.seq));
+        for seq in before {
+            if draft.op(seq).is_some_and(|op| op.priority > priority)
+                && let Some(op) = draft.op_mut(seq)
+            {
+                op.priority = priority;
+                waiting.push(op.clone());
             }
         }
     }

@@ -1,0 +1,328 @@
+//! Conflicts: what is one, who wins, and what a person may do while it is open (P17-P19, R4, R6).
+
+use holdfast::model::{
+    Asks, Assumed, Before, Choice, Code, ConflictKind, Fate, Intent, OpState, Path, Presence, Side,
+    Strategy,
+};
+use holdfast::plan::resolve::Resolution;
+use holdfast::plan::write::Action;
+
+use crate::till::{
+    Till, applied, by, conflict, deleted, doc, is_queued, live, order, tombstone, version,
+};
+
+/// Both sides changed `a`.
+fn open() -> Till {
+    let mut till = Till::new();
+    till.pulls(&[live("o1", 1, r#"{"a":1,"b":1}"#)]);
+    till.patches("o1", r#"{"a":2}"#);
+    till.pushes(conflict(2, r#"{"a":3,"b":1}"#));
+    till
+}
+
+/// `kind | strategy | what the app sees`, each once at the verdict and once at the pull.
+#[test]
+fn every_kind_meets_every_strategy() {
+    enum Mine {
+        Update,
+        Delete,
+        Create,
+    }
+    use ConflictKind::{CreateCreate, DeleteUpdate, UpdateDelete, UpdateUpdate};
+    let theirs = r#"{"a":3,"b":1}"#;
+    let cases = [
+        (UpdateUpdate, Mine::Update, Some(theirs), Some(r#"{"a":2,"b":1}"#)),
+        (UpdateDelete, Mine::Update, None, Some(r#"{"a":2,"b":1}"#)),
+        (DeleteUpdate, Mine::Delete, Some(theirs), None),
+        (CreateCreate, Mine::Create, Some(theirs), Some(r#"{"a":2,"b":1}"#)),
+    ];
+    for strategy in [
+        Strategy::ServerWins,
+        Strategy::ClientWins,
+        Strategy::Merge,
+        Strategy::Manual,
+        Strategy::Callback,
+    ] {
+        for (kind, mine, theirs, ours) in &cases {
+            for sent in [true, false] {
+                let mut till = Till::with(strategy);
+                let op = match mine {
+                    Mine::Create => till.creates("o1", r#"{"a":2,"b":1}"#),
+                    Mine::Update => {
+                        till.pulls(&[live("o1", 1, r#"{"a":1,"b":1}"#)]);
+                        till.patches("o1", r#"{"a":2}"#)
+                    }
+                    Mine::Delete => {
+                        till.pulls(&[live("o1", 1, r#"{"a":1,"b":1}"#)]);
+                        till.removes("o1")
+                    }
+                };
+                if sent {
+                    let outcome = theirs.map_or(deleted(2), |theirs| conflict(2, theirs));
+                    till.pushes(outcome);
+                } else {
+                    let change = theirs.map_or(tombstone("o1", 2), |it| live("o1", 2, it));
+                    till.pulls(&[change]);
+                }
+                let case = format!("{kind:?} {strategy:?} sent: {sent}");
+                let shown = match strategy {
+                    Strategy::ServerWins => theirs,
+                    _ => ours,
+                };
+                match shown {
+                    Some(text) => till.sees("o1", text),
+                    None => till.sees_nothing("o1"),
+                }
+                let asks = match strategy {
+                    Strategy::Merge | Strategy::Manual => Some(Asks::Person),
+                    Strategy::Callback => Some(Asks::Callback),
+                    _ => None,
+                };
+                assert_eq!(till.open_conflicts() == 1, asks.is_some(), "{case}");
+                if let Some(asks) = asks {
+                    let conflict = till.open_conflict();
+                    assert_eq!((conflict.kind, conflict.asks), (*kind, asks), "{case}");
+                    assert_eq!(conflict.op, op, "{case}");
+                    assert_eq!(till.sends(), [], "{case}");
+                } else if strategy == Strategy::ServerWins {
+                    assert!(matches!(till.fate(op), Some(Fate::Yielded(_))), "{case}");
+                    assert_eq!(till.sends(), [], "{case}");
+                } else {
+                    till.pushes(applied(3));
+                    match ours {
+                        Some(text) => till.sees("o1", text),
+                        None => till.sees_nothing("o1"),
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_conflict_shows_what_both_began_with() {
+    let till = open();
+    let open = till.open_conflict();
+    assert_eq!(open.base, Some(doc(r#"{"a":1,"b":1}"#)));
+    assert_eq!(open.mine, Presence::Live(doc(r#"{"a":2,"b":1}"#)));
+    assert_eq!(open.theirs, Presence::Live(doc(r#"{"a":3,"b":1}"#)));
+    assert_eq!(open.fields, [Path::field("a")]);
+    assert_eq!(open.version, Some(version(2)));
+}
+
+/// P19: our side takes later edits in, their side later changes; both are shown as they are now.
+#[test]
+fn both_sides_move_while_it_is_open() {
+    let mut till = open();
+    let later = till.patches("o1", r#"{"c":1}"#);
+    let first = till.open_conflict().op;
+    assert_eq!(till.op(later).state, OpState::Blocked { by: first, visible: true });
+    assert_eq!(till.op(later).assumed, Assumed::After(first));
+    till.pulls(&[live("o1", 4, r#"{"a":3,"b":8}"#)]);
+    let open = till.open_conflict();
+    assert_eq!(open.mine, Presence::Live(doc(r#"{"a":2,"b":8,"c":1}"#)));
+    assert_eq!(open.theirs, Presence::Live(doc(r#"{"a":3,"b":8}"#)));
+    assert_eq!(open.version, Some(version(4)));
+    assert_eq!(open.fields, [Path::field("a"), Path::field("c")]);
+    till.sees("o1", r#"{"a":2,"b":8,"c":1}"#);
+    till.resolves(&Choice::Mine).unwrap();
+    let new = till.only("o1");
+    assert_eq!(new.assumed, Assumed::At(version(4)));
+    till.pushes(applied(5));
+    till.sees("o1", r#"{"a":2,"b":8,"c":1}"#);
+}
+
+#[test]
+fn their_side_is_deleted_and_made_again_while_it_is_open() {
+    let mut till = open();
+    till.pulls(&[tombstone("o1", 4)]);
+    let open = till.open_conflict();
+    assert_eq!(open.theirs, Presence::Deleted);
+    till.sees("o1", r#"{"a":2,"b":1}"#);
+    let fields = Choice::Fields(vec![(Path::field("a"), Side::Mine)]);
+    assert_eq!(till.resolves(&fields).unwrap_err().code, Code::InvalidValue);
+    till.pulls(&[live("o1", 5, r#"{"z":1}"#)]);
+    till.sees("o1", r#"{"z":1,"a":2}"#);
+    till.pulls(&[tombstone("o1", 6)]);
+    till.resolves(&Choice::Mine).unwrap();
+    assert_eq!(till.only("o1").intent, Intent::Create(doc(r#"{"z":1,"a":2}"#)));
+    till.pushes(applied(7));
+    till.sees("o1", r#"{"z":1,"a":2}"#);
+}
+
+#[test]
+fn ours_is_removed_while_it_is_open() {
+    let mut till = open();
+    till.removes("o1");
+    till.sees_nothing("o1");
+    assert_eq!(till.open_conflict().mine, Presence::Deleted);
+    till.resolves(&Choice::Mine).unwrap();
+    assert_eq!(till.only("o1").intent, Intent::Delete);
+    assert_eq!(till.only("o1").before, Before::Whole(Some(doc(r#"{"a":3,"b":1}"#))));
+    till.pushes(applied(3));
+    till.sees_nothing("o1");
+}
+
+/// Two people, two tabs: the second hears that it is decided; a repeat of the first hears that it is done (R22).
+#[test]
+fn the_second_resolver_hears_that_it_is_decided() {
+    let mut till = open();
+    let id = till.open_conflict().id;
+    let (one, two) = (till.ctx().ids.op(0), till.ctx().ids.op(0));
+    let first = till.resolves_as(id, &Choice::Mine, one).unwrap();
+    assert!(matches!(first, Resolution::Done { .. }));
+    let before = till.all();
+    let error = till.resolves_as(id, &Choice::Theirs, two).unwrap_err();
+    assert_eq!(error.code, Code::AlreadyResolved);
+    assert_eq!(till.resolves_as(id, &Choice::Mine, one).unwrap(), Resolution::Repeated);
+    assert_eq!(till.all(), before);
+}
+
+#[test]
+fn a_resolution_may_meet_the_next_conflict() {
+    let mut till = open();
+    till.resolves(&Choice::Mine).unwrap();
+    let first = till.only("o1").id;
+    till.pushes(conflict(3, r#"{"a":9,"b":1}"#));
+    let again = till.open_conflict();
+    assert_eq!(again.op, first);
+    assert_eq!(again.base, Some(doc(r#"{"a":3,"b":1}"#)), "R4: new coordinates");
+    till.resolves(&Choice::Theirs).unwrap();
+    till.sees("o1", r#"{"a":9,"b":1}"#);
+    assert_eq!(till.all().conflicts.len(), 2, "both are kept");
+}
+
+/// What a person decided is in the place of what was parked; what came after it waits for nothing.
+#[test]
+fn a_resolution_that_never_left_is_judged_like_any_other() {
+    let mut till = open();
+    till.resolves(&Choice::Mine).unwrap();
+    till.pulls(&[live("o1", 3, r#"{"a":3,"b":7}"#)]);
+    till.sees("o1", r#"{"a":2,"b":7}"#);
+    till.patches("o1", r#"{"a":5}"#);
+    assert_eq!(till.queue("o1").len(), 1, "and takes later edits in");
+    till.pulls(&[live("o1", 4, r#"{"a":4,"b":7}"#)]);
+    assert_eq!(till.open_conflict().mine, Presence::Live(doc(r#"{"a":5,"b":7}"#)));
+}
+
+/// R12: a conflict of a create holds what refers to it, in the view; its resolution frees it.
+#[test]
+fn what_refers_to_a_conflicted_create_waits_for_the_person() {
+    for choice in [Choice::Mine, Choice::Theirs] {
+        let mut till = Till::new();
+        let customer = till.customer("c1");
+        let sale = till.creates("o1", r#"{"customer":"c1"}"#);
+        till.pushes(conflict(3, r#"{"n":9}"#));
+        assert_eq!(till.op(sale).state, OpState::Blocked { by: customer, visible: true });
+        till.sees("o1", r#"{"customer":"c1"}"#);
+        let late = till.creates("o2", r#"{"customer":"c1"}"#);
+        till.resolves(&choice).unwrap();
+        assert!(is_queued(&till.op(sale)) && till.op(sale).ready, "{choice:?}");
+        assert!(is_queued(&till.op(late)) && till.op(late).ready, "{choice:?}");
+    }
+}
+
+/// P17: somebody else made the same change.
+#[test]
+fn equal_sides_are_no_conflict() {
+    let mut till = Till::new();
+    till.pulls(&[live("o1", 1, r#"{"a":1}"#)]);
+    let op = till.patches("o1", r#"{"a":2,"b":{"c":1.0}}"#);
+    till.pushes(conflict(2, r#"{"b":{"c":1},"a":2}"#));
+    assert_eq!(till.fate(op), Some(Fate::Applied));
+    let mut till = Till::new();
+    let op = till.creates("o1", r#"{"a":2}"#);
+    till.pulls(&[live("o1", 1, r#"{"a":2}"#)]);
+    assert_eq!(till.fate(op), Some(Fate::Applied));
+}
+
+/// A create that is judged to be a change of what somebody else made: what named the record may leave now.
+#[test]
+fn a_create_that_becomes_a_change_frees_what_refers_to_it() {
+    let mut till = Till::new();
+    let customer = till.customer("c1");
+    let sale = till.creates("o1", r#"{"customer":"c1"}"#);
+    let mut change = live("c1", 1, r#"{"other":1}"#);
+    change.key.collection = "customers".into();
+    till.pulls(&[change]);
+    assert!(matches!(till.op(customer).intent, Intent::Change(_)));
+    assert!(till.op(sale).ready);
+    assert_eq!(till.sends(), [customer, sale]);
+}
+
+/// A second meeting with the server's record is judged from where the first left the operation.
+#[test]
+fn a_rebased_operation_has_new_coordinates() {
+    let mut till = Till::new();
+    till.pulls(&[live("o1", 1, r#"{"a":1,"b":1}"#)]);
+    till.patches("o1", r#"{"a":2}"#);
+    till.pushes(conflict(2, r#"{"a":1,"b":2}"#));
+    till.pushes(conflict(3, r#"{"a":1,"b":3}"#));
+    till.sees("o1", r#"{"a":2,"b":3}"#);
+    assert_eq!(till.all().conflicts.len(), 0);
+    till.pushes(conflict(4, r#"{"a":4,"b":3}"#));
+    assert_eq!(till.open_conflict().base, Some(doc(r#"{"a":1,"b":3}"#)));
+}
+
+/// P36: a server that calls the very version a conflict that we named is asked again like one that refuses, not for ever.
+#[test]
+fn a_conflict_with_the_version_that_we_named_is_a_refusal() {
+    let mut till = Till::new();
+    till.pulls(&[live("o1", 1, r#"{"a":1}"#)]);
+    let op = till.patches("o1", r#"{"a":2}"#);
+    till.pushes(conflict(1, r#"{"a":1}"#));
+    assert_eq!(till.sends(), [], "not at once");
+    for _ in 0..2 {
+        till.waits();
+        till.pushes(conflict(1, r#"{"a":1}"#));
+    }
+    assert!(crate::till::is_rejected(&till.op(op)), "{:?}", till.queue("o1"));
+}
+
+#[test]
+fn discarding_a_conflicted_change_takes_theirs_and_keeps_what_came_after() {
+    let mut till = open();
+    let op = till.open_conflict().op;
+    let later = till.patches("o1", r#"{"b":5}"#);
+    let discarded = till.discards(op).unwrap();
+    assert_eq!(discarded.operations[0].id, op);
+    assert_eq!(till.open_conflicts(), 0);
+    assert!(is_queued(&till.op(later)));
+    till.sees("o1", r#"{"a":3,"b":5}"#);
+    till.pushes(applied(3));
+}
+
+/// A later edit is given up while the conflict is open: our side is what is left of it.
+#[test]
+fn discarding_a_later_edit_takes_it_out_of_our_side() {
+    let mut till = open();
+    let later = till.patches("o1", r#"{"c":1}"#);
+    till.discards(later).unwrap();
+    assert_eq!(till.open_conflict().mine, Presence::Live(doc(r#"{"a":2,"b":1}"#)));
+    till.sees("o1", r#"{"a":2,"b":1}"#);
+
+    let mut till = Till::new();
+    till.pulls(&[live("o1", 1, r#"{"a":1,"b":1}"#)]);
+    till.patches("o1", r#"{"a":2}"#);
+    till.pushes(deleted(2));
+    let later = till.patches("o1", r#"{"b":3}"#);
+    let last = till.write(order("o1"), Action::Patch(doc(r#"{"c":1}"#))).unwrap();
+    till.discards(later).unwrap();
+    till.sees("o1", r#"{"a":2,"b":1,"c":1}"#);
+    let removal = till.removes("o1");
+    till.sees_nothing("o1");
+    till.discards(removal).unwrap();
+    till.sees("o1", r#"{"a":2,"b":1,"c":1}"#);
+    till.discards(last).unwrap();
+    till.sees("o1", r#"{"a":2,"b":1}"#);
+}
+
+/// An echo of an operation whose verdict was a conflict is a contradiction; nothing is lost by it.
+#[test]
+fn an_echo_of_a_conflicted_operation_only_moves_their_side() {
+    let mut till = open();
+    let op = till.open_conflict().op;
+    till.pulls(&[by(op, live("o1", 3, r#"{"a":2,"b":1}"#))]);
+    assert_eq!(till.open_conflicts(), 1);
+    assert_eq!(till.open_conflict().theirs, Presence::Live(doc(r#"{"a":2,"b":1}"#)));
+}

@@ -1,0 +1,199 @@
+//! What holds after every transaction, whatever it was. Calculated from the rows alone: none of the core's own helpers for the
+//! view, the ready index or the counts is asked.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use holdfast::memory::Disk;
+use holdfast::model::{
+    Assumed, Counts, EntityKey, Intent, Need, OpId, OpState, Operation, Parked, Presence, Root,
+    Sent, Snapshot, Version,
+};
+
+#[derive(Default)]
+pub(crate) struct Laws {
+    accepted: BTreeSet<OpId>,
+    sealed: BTreeMap<OpId, (Intent, Sent)>,
+    versions: BTreeMap<EntityKey, Version>,
+    /// A full pull may set versions back (R25).
+    pub(crate) rewound: bool,
+}
+
+impl Laws {
+    pub(crate) fn accepted(&mut self, id: OpId) {
+        self.accepted.insert(id);
+    }
+
+    #[track_caller]
+    pub(crate) fn check(&mut self, disk: &Disk) {
+        let s = disk.snapshot(Need::only(vec![
+            Root::Records,
+            Root::Outbox,
+            Root::Conflicts,
+            Root::Settled { limit: 1_000_000 },
+        ]));
+        assert!(s.unreadable.is_empty(), "{:?}", s.unreadable);
+        balance(&s);
+        self.conservation(&s);
+        self.sealed_stays(&s);
+        self.versions_grow(&s);
+        for record in s.records.values() {
+            assert_eq!(record.view, view(&s, &record.key), "R1: the view of {:?}", record.key);
+        }
+        for op in s.ops.values() {
+            let shown = s.records.contains_key(&op.key) || view(&s, &op.key).is_none();
+            assert!(shown, "P11: {op:?} has no record");
+            assert_eq!(op.ready, could_leave(&s, op), "R11: {op:#?} in {:#?}", s.ops);
+            if let OpState::Blocked { by, .. } = op.state {
+                assert!(op.sent.is_none(), "R11: a sealed operation is blocked: {op:?}");
+                let cause = s.ops.values().find(|other| other.id == by);
+                let parked = cause.is_some_and(|cause| matches!(cause.state, OpState::Parked(_)));
+                assert!(parked, "R11: {op:?} is blocked by what is not parked: {cause:?}");
+            }
+        }
+    }
+
+    /// P3, R9: a write that was accepted is in the outbox or has a row that says how it ended.
+    fn conservation(&self, s: &Snapshot) {
+        for id in &self.accepted {
+            let waits = s.op(*id).is_some();
+            let ended = s.settled.contains_key(id);
+            assert!(waits != ended, "P3: {id} waits: {waits}, ended: {ended}");
+        }
+    }
+
+    /// P5: what may have left never changes.
+    fn sealed_stays(&mut self, s: &Snapshot) {
+        for op in s.ops.values() {
+            let known = self.sealed.get(&op.id);
+            match (&op.sent, known) {
+                (Some(sent), None) => {
+                    self.sealed.insert(op.id, (op.intent.clone(), sent.clone()));
+                }
+                (Some(sent), Some(known)) => {
+                    assert_eq!((&op.intent, sent), (&known.0, &known.1), "P5: {op:?}");
+                }
+                (None, Some(_)) => panic!("P5: unsealed: {op:?}"),
+                (None, None) => {}
+            }
+        }
+    }
+
+    /// P12: no base moves back.
+    fn versions_grow(&mut self, s: &Snapshot) {
+        for record in s.records.values() {
+            let Some(version) = record.base.as_ref().and_then(|base| base.version.clone()) else {
+                continue;
+            };
+            if let Some(known) = self.versions.get(&record.key)
+                && !self.rewound
+            {
+                assert_ne!(known.newer_than(&version), Some(true), "P12: {record:?}");
+            }
+            self.versions.insert(record.key.clone(), version);
+        }
+    }
+}
+
+/// R1, in its own words.
+fn view(s: &Snapshot, key: &EntityKey) -> Option<Presence> {
+    let base = s.records.get(key).and_then(|record| record.base.as_ref());
+    let mut view = base.map(|base| base.presence.clone());
+    for op in s.queue(key) {
+        match &op.state {
+            OpState::Parked(Parked::Conflicted(id)) => return Some(s.conflicts[id].mine.clone()),
+            OpState::Parked(Parked::Rejected { .. } | Parked::HandedOver)
+            | OpState::Blocked { visible: false, .. } => {}
+            OpState::Queued { .. }
+            | OpState::InFlight { .. }
+            | OpState::Acked { .. }
+            | OpState::Blocked { visible: true, .. } => view = op.intent.replay(view.as_ref()),
+        }
+    }
+    view
+}
+
+/// R11, R12: first of its record, nothing that it refers to is unsettled.
+fn could_leave(s: &Snapshot, op: &Operation) -> bool {
+    let waits = |other: &Operation| {
+        matches!(
+            other.state,
+            OpState::Queued { .. }
+                | OpState::InFlight { .. }
+                | OpState::Parked(Parked::Conflicted(_))
+        )
+    };
+    let first = !s.queue(&op.key).any(|other| other.seq < op.seq && waits(other));
+    let targets = op.refs.iter().all(|target| exists(s, target));
+    let resolved = !matches!(op.assumed, Assumed::After(_)) || op.sent.is_some();
+    let queued = matches!(op.state, OpState::Queued { .. });
+    assert!(!(queued && first) || resolved, "R6: first, and still after another: {op:?}");
+    queued && first && (targets || op.sent.is_some())
+}
+
+/// Whether the server has the record that an operation refers to, as far as its own creates tell.
+fn exists(s: &Snapshot, key: &EntityKey) -> bool {
+    let creates: Vec<&Operation> =
+        s.queue(key).filter(|op| matches!(op.intent, Intent::Create(_))).collect();
+    let settled = |op: &&Operation| matches!(op.state, OpState::Acked { .. });
+    let given_up = |op: &&Operation| {
+        matches!(
+            op.state,
+            OpState::Parked(Parked::Rejected { .. }) | OpState::Blocked { visible: false, .. }
+        )
+    };
+    let live = s
+        .records
+        .get(key)
+        .and_then(|record| record.base.as_ref())
+        .is_some_and(|base| base.presence.document().is_some());
+    creates.iter().all(|op| settled(&op) || (live && given_up(&op)))
+}
+
+/// R10 and P37, counted from the rows.
+fn balance(s: &Snapshot) {
+    let counts = s.meta.counts;
+    assert!(counts.balances(), "R10: {counts:?}");
+    let mut found = Counts::default();
+    for op in s.ops.values() {
+        found.bytes += op.bytes();
+        match &op.state {
+            OpState::Queued { .. } | OpState::Acked { .. } => found.pending += 1,
+            OpState::InFlight { .. } => {
+                found.pending += 1;
+                found.in_flight += 1;
+            }
+            OpState::Blocked { .. } => found.blocked += 1,
+            OpState::Parked(_) => found.parked += 1,
+        }
+    }
+    found.conflicts = s.conflicts.values().filter(|it| it.resolved.is_none()).count() as u64;
+    let says = Counts {
+        bytes: counts.bytes,
+        pending: counts.pending,
+        in_flight: counts.in_flight,
+        blocked: counts.blocked,
+        parked: counts.parked,
+        conflicts: counts.conflicts,
+        ..Counts::default()
+    };
+    assert_eq!(says, found, "P37: the counts and the rows");
+    let fates = |wanted: fn(&holdfast::model::Fate) -> bool| {
+        s.settled.values().filter(|row| wanted(&row.fate)).count() as u64
+    };
+    use holdfast::model::Fate;
+    assert_eq!(counts.applied, fates(|fate| *fate == Fate::Applied), "R10");
+    assert_eq!(counts.annihilated, counts_annihilated(s), "R10");
+    assert_eq!(counts.yielded, fates(|fate| matches!(fate, Fate::Yielded(_))), "R10");
+    assert_eq!(counts.superseded, fates(|fate| matches!(fate, Fate::Superseded(_))), "R10");
+    assert_eq!(counts.discarded, fates(|fate| *fate == Fate::Discarded), "R10");
+}
+
+/// A write folded into one that was annihilated is counted as folded.
+fn counts_annihilated(s: &Snapshot) -> u64 {
+    use holdfast::model::Fate;
+    let rows = s.settled.values().filter(|row| row.fate == Fate::Annihilated).count() as u64;
+    let folded =
+        s.settled.values().filter(|row| matches!(row.fate, Fate::Folded(_))).count() as u64;
+    let waiting: u64 = s.ops.values().map(|op| op.folded.len() as u64).sum();
+    rows - (s.meta.counts.folded - folded - waiting)
+}

@@ -1,0 +1,24 @@
+//! Named orderings, in a small language: a till writes, sends, loses answers, is closed and opened again. Every step is a plan
+//! in a transaction on a disk in memory, and after every step the laws of `laws.rs` are checked on the rows.
+#![cfg(not(target_arch = "wasm32"))]
+
+#[cfg(test)]
+mod coalescing;
+#[cfg(test)]
+mod conflicts;
+#[cfg(test)]
+mod engine;
+#[cfg(test)]
+mod laws;
+#[cfg(test)]
+mod life;
+#[cfg(test)]
+mod order;
+#[cfg(test)]
+mod overlaps;
+#[cfg(test)]
+mod parked;
+#[cfg(test)]
+mod pulls;
+#[cfg(test)]
+mod till;

@@ -1,0 +1,259 @@
+//! What happens at the same time (PROMISES 3.3).
+
+use holdfast::model::{Assumed, Fate, OpState, Strategy};
+
+use crate::till::{
+    RETRY, Till, applied, applied_as, by, conflict, is_flying, is_queued, live, order, rejected,
+    tombstone, version,
+};
+
+#[test]
+fn a_write_during_a_push_stands_on_the_verdict() {
+    let mut till = Till::new();
+    till.pulls(&[live("o1", 4, r#"{"a":1}"#)]);
+    let first = till.patches("o1", r#"{"a":2}"#);
+    till.sends();
+    let second = till.patches("o1", r#"{"a":3}"#);
+    assert_eq!(till.op(second).assumed, Assumed::After(first));
+    till.hears(&[(first, applied(5))]);
+    assert_eq!(till.op(second).assumed, Assumed::At(version(5)), "R6: our own verdict");
+    till.sees("o1", r#"{"a":3}"#);
+    till.pushes(applied(6));
+    assert_eq!(till.counts().applied, 2);
+    assert_eq!(till.all().conflicts.len(), 0, "P17");
+}
+
+/// R6: `before` is taken from the base that our own verdict made, so the server's corrections are no conflict.
+#[test]
+fn a_corrected_verdict_is_no_conflict_for_what_stood_on_it() {
+    for strategy in [Strategy::Manual, Strategy::ServerWins] {
+        let mut till = Till::with(strategy);
+        till.pulls(&[live("o1", 1, r#"{"a":1}"#)]);
+        let first = till.patches("o1", r#"{"a":2}"#);
+        till.sends();
+        let second = till.patches("o1", r#"{"a":3}"#);
+        till.hears(&[(first, applied_as(2, r#"{"a":2.5}"#))]);
+        assert!(is_queued(&till.op(second)));
+        till.sees("o1", r#"{"a":3}"#);
+        till.pulls(&[live("o1", 3, r#"{"a":2.5,"b":1}"#)]);
+        till.sees("o1", r#"{"a":3,"b":1}"#);
+        assert_eq!(till.all().conflicts.len(), 0);
+    }
+}
+
+/// The same where a foreign change was pulled before the verdict came: what we wrote is carried over to what the server made
+/// of it, then judged.
+#[test]
+fn a_corrected_verdict_behind_a_newer_base_is_no_conflict_either() {
+    let mut till = Till::new();
+    till.pulls(&[live("o1", 1, r#"{"a":1}"#)]);
+    let first = till.patches("o1", r#"{"a":2}"#);
+    till.sends();
+    let second = till.patches("o1", r#"{"a":3}"#);
+    till.pulls(&[live("o1", 3, r#"{"a":2.5,"b":1}"#)]);
+    till.hears(&[(first, applied_as(2, r#"{"a":2.5}"#))]);
+    assert_eq!(till.all().conflicts.len(), 0, "nobody else touched it");
+    assert_eq!(till.op(second).assumed, Assumed::At(version(3)));
+    till.sees("o1", r#"{"a":3,"b":1}"#);
+}
+
+#[test]
+fn a_foreign_change_of_what_we_wrote_is_a_conflict_for_what_stood_on_it() {
+    let mut till = Till::new();
+    till.pulls(&[live("o1", 1, r#"{"a":1}"#)]);
+    let first = till.patches("o1", r#"{"a":2}"#);
+    till.sends();
+    till.patches("o1", r#"{"a":3}"#);
+    till.pulls(&[live("o1", 3, r#"{"a":9}"#)]);
+    till.hears(&[(first, applied(2))]);
+    assert_eq!(till.open_conflicts(), 1);
+    till.sees("o1", r#"{"a":3}"#);
+}
+
+/// P14: the base moves, the edits stay on top.
+#[test]
+fn a_pull_over_queued_edits_moves_the_base_only() {
+    let mut till = Till::new();
+    till.pulls(&[live("o1", 1, r#"{"a":1,"b":1}"#)]);
+    let op = till.patches("o1", r#"{"a":2}"#);
+    till.pulls(&[live("o1", 2, r#"{"a":1,"b":2}"#)]);
+    till.pulls(&[live("o1", 3, r#"{"a":1,"b":3,"c":null}"#)]);
+    till.sees("o1", r#"{"a":2,"b":3,"c":null}"#);
+    till.pushes(rejected("forbidden"));
+    till.sees("o1", r#"{"a":1,"b":3,"c":null}"#);
+    assert!(crate::till::is_rejected(&till.op(op)));
+}
+
+/// P14: rollback restores the latest base, byte for byte.
+#[test]
+fn two_foreign_changes_and_a_refusal() {
+    let mut till = Till::new();
+    till.pulls(&[live("o1", 1, r#"{"a":1}"#)]);
+    let op = till.patches("o1", r#"{"a":2,"b":1}"#);
+    till.sends();
+    till.pulls(&[live("o1", 2, r#"{"a":1,"x":1}"#)]);
+    till.pulls(&[live("o1", 3, r#"{"x":2}"#)]);
+    till.hears(&[(op, rejected("validation"))]);
+    till.sees("o1", r#"{"x":2}"#);
+}
+
+#[test]
+fn an_echo_frees_what_stood_on_it() {
+    let mut till = Till::new();
+    let first = till.creates("o1", r#"{"a":1}"#);
+    till.sends();
+    let second = till.patches("o1", r#"{"a":2}"#);
+    till.pulls(&[by(first, live("o1", 1, r#"{"a":1}"#))]);
+    assert_eq!(till.op(second).assumed, Assumed::At(version(1)));
+    till.hears(&[(first, applied(1))]);
+    assert_eq!(till.pushes(applied(2)), second);
+    assert_eq!(till.counts().applied, 2);
+}
+
+/// P12: a page that was on its way while the push was answered.
+#[test]
+fn a_stale_pull_after_the_ack_changes_nothing() {
+    let mut till = Till::new();
+    till.pulls(&[live("o1", 4, r#"{"a":1}"#)]);
+    till.patches("o1", r#"{"a":2}"#);
+    till.pushes(applied(5));
+    till.pulls(&[live("o1", 4, r#"{"a":1}"#)]);
+    till.sees("o1", r#"{"a":2}"#);
+    till.pulls(&[tombstone("o1", 3)]);
+    till.sees("o1", r#"{"a":2}"#);
+}
+
+/// P16: a tombstone is not undone by an older page.
+#[test]
+fn a_removal_is_not_undone_by_a_stale_page() {
+    let mut till = Till::new();
+    till.pulls(&[live("o1", 4, r#"{"a":1}"#)]);
+    till.removes("o1");
+    till.pushes(applied(5));
+    till.pulls(&[live("o1", 4, r#"{"a":1}"#)]);
+    till.sees_nothing("o1");
+}
+
+/// R6: the answer to a resend is what the server said the first time; the base may be newer by now.
+#[test]
+fn an_old_stored_conflict_is_judged_against_the_newer_base() {
+    let mut till = Till::new();
+    till.pulls(&[live("o1", 1, r#"{"a":1}"#)]);
+    let op = till.patches("o1", r#"{"b":2}"#);
+    till.sends();
+    till.reopens();
+    till.pulls(&[live("o1", 5, r#"{"a":5}"#)]);
+    till.sends();
+    till.hears(&[(op, conflict(3, r#"{"a":3}"#))]);
+    let new = till.only("o1");
+    assert_eq!(new.assumed, Assumed::At(version(5)));
+    till.sees("o1", r#"{"a":5,"b":2}"#);
+}
+
+#[test]
+fn a_late_answer_to_an_earlier_departure_is_left_alone() {
+    let mut till = Till::new();
+    let op = till.creates("o1", r#"{"a":1}"#);
+    till.sends();
+    let old = till.flight.clone();
+    till.hears_halt(holdfast::model::Halt::Unreachable);
+    till.sends();
+    let new = std::mem::replace(&mut till.flight, old);
+    till.hears(&[(op, rejected("validation"))]);
+    assert!(is_flying(&till.op(op)), "{:?}", till.op(op));
+    till.flight = new;
+    till.hears(&[(op, applied(1))]);
+    assert_eq!(till.fate(op), Some(Fate::Applied));
+}
+
+/// R22: with a claim whose commit was not heard of, the operations are in flight for nobody.
+#[test]
+fn a_claim_takes_back_what_is_in_flight_for_nobody() {
+    let mut till = Till::new();
+    let op = till.creates("o1", "{}");
+    till.claim().unwrap();
+    assert!(is_flying(&till.op(op)));
+    assert_eq!(till.sends(), [op], "under the same term");
+    till.hears(&[(op, applied(1))]);
+    assert_eq!(till.counts().in_flight, 0);
+}
+
+/// P22, R21: a leader that was replaced changes nothing, whatever it has in its hands.
+#[test]
+fn a_deposed_leader_writes_nothing() {
+    let mut till = Till::new();
+    let op = till.creates("o1", "{}");
+    till.sends();
+    let old = till.term;
+    till.reopens();
+    let new = std::mem::replace(&mut till.term, old);
+    let before = till.all();
+    let reply = holdfast::model::PushReply {
+        outcomes: vec![(op, applied(1))],
+        ..holdfast::model::PushReply::default()
+    };
+    assert!(till.settles(&reply).is_err());
+    assert!(till.claim().is_err());
+    let page = till.page(&[live("o2", 1, "{}")], false);
+    assert!(till.applies(None, &page).is_err());
+    assert_eq!(till.all(), before);
+    till.term = new;
+    assert_eq!(till.sends(), [op]);
+}
+
+/// R21: what a repeat does not bring back is kept strictly.
+#[test]
+fn verdicts_that_cannot_be_had_again_are_kept() {
+    use holdfast::model::PushReply;
+    use holdfast::plan::push::must_keep;
+    let id = holdfast::model::OpId::from_bytes([1; 16]);
+    for (outcome, keep) in [
+        (applied(1), false),
+        (RETRY, false),
+        (rejected("validation"), true),
+        (conflict(1, "{}"), true),
+    ] {
+        let reply = PushReply { outcomes: vec![(id, outcome)], ..PushReply::default() };
+        assert_eq!(must_keep(&reply), keep, "{reply:?}");
+    }
+}
+
+#[test]
+fn an_operation_behind_an_acked_one_may_leave() {
+    let mut till = Till::new();
+    let first = till.creates("o1", r#"{"a":1}"#);
+    till.sends();
+    let second = till.patches("o1", r#"{"a":2}"#);
+    let acked = holdfast::model::Outcome::Applied {
+        version: None,
+        presence: None,
+        stamp: None,
+        assigned_id: None,
+    };
+    till.hears(&[(first, acked)]);
+    assert!(matches!(till.op(first).state, OpState::Acked { .. }));
+    assert_eq!(till.sends(), [second], "R6: an acked operation is not first");
+    till.sees("o1", r#"{"a":2}"#);
+}
+
+/// R16: the own id is the record's key for ever; what leaves and comes back is translated.
+#[test]
+fn an_id_that_the_server_gives_is_another_name_of_the_record() {
+    let mut till = Till::new();
+    till.creates("o1", r#"{"a":1}"#);
+    till.pushes(holdfast::model::Outcome::Applied {
+        version: Some(version(1)),
+        presence: None,
+        stamp: None,
+        assigned_id: Some("S-9".into()),
+    });
+    till.write(order("S-9"), holdfast::plan::write::Action::Patch(crate::till::doc(r#"{"a":2}"#)))
+        .unwrap();
+    till.sees("o1", r#"{"a":2}"#);
+    till.sends();
+    assert_eq!(till.flight.operations[0].id, "S-9");
+    till.hears(&[(till.flight.operations[0].op, applied(2))]);
+    till.pulls(&[live("S-9", 3, r#"{"a":3}"#)]);
+    till.sees("o1", r#"{"a":3}"#);
+    assert_eq!(till.all().records.len(), 1);
+}

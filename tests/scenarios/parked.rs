@@ -1,0 +1,359 @@
+//! Rejected operations: what waits for them, and what a person may do (P10, P21, R1, R9, R12).
+
+use holdfast::model::{Assumed, Code, EntityKey, Fate, Intent, OpState, Strategy};
+use holdfast::plan::resolve::Resolution;
+use holdfast::plan::write::Action;
+
+use crate::till::{
+    Till, applied, doc, is_blocked_by, is_queued, is_rejected, live, order, rejected, version,
+};
+
+/// A change was refused; two more were made on it before that.
+fn refused_change() -> (Till, [holdfast::model::OpId; 3]) {
+    let mut till = Till::new();
+    till.pulls(&[live("o1", 1, r#"{"a":1}"#)]);
+    let first = till.patches("o1", r#"{"a":2}"#);
+    till.sends();
+    let second = till.patches("o1", r#"{"b":2}"#);
+    till.schema = 2;
+    let third = till.patches("o1", r#"{"a":3,"c":2}"#);
+    till.hears(&[(first, rejected("validation"))]);
+    (till, [first, second, third])
+}
+
+#[test]
+fn what_stood_on_a_rejected_change_is_blocked_with_it() {
+    let (till, [first, second, third]) = refused_change();
+    assert!(is_rejected(&till.op(first)));
+    assert!(is_blocked_by(&till.op(second), first) && is_blocked_by(&till.op(third), first));
+    till.sees("o1", r#"{"a":1}"#);
+}
+
+/// The general law of R1: a new write is made over the base, and waits for nothing.
+#[test]
+fn a_new_write_beside_a_rejected_one_leaves() {
+    let (mut till, _) = refused_change();
+    let new = till.patches("o1", r#"{"a":5}"#);
+    assert_eq!(till.op(new).assumed, Assumed::At(version(1)));
+    till.sees("o1", r#"{"a":5}"#);
+    assert_eq!(till.pushes(applied(2)), new);
+    till.sees("o1", r#"{"a":5}"#);
+}
+
+#[test]
+fn retrying_sends_all_of_it_again_over_what_the_record_is_now() {
+    let (mut till, [first, second, third]) = refused_change();
+    till.pulls(&[live("o1", 4, r#"{"a":1,"z":1}"#)]);
+    let new = till.patches("o1", r#"{"y":1}"#);
+    let again = till.retries(first, None).unwrap();
+    assert_eq!(till.fate(first), Some(Fate::Superseded(again)));
+    let queue = till.queue("o1");
+    assert_eq!(queue.len(), 4);
+    assert_eq!(queue[0].id, new, "new places at the end");
+    assert_eq!(queue[1].id, again);
+    assert_eq!(queue[1].assumed, Assumed::After(new));
+    assert_eq!(till.fate(second), Some(Fate::Superseded(queue[2].id)));
+    assert_eq!(till.fate(third), Some(Fate::Superseded(queue[3].id)));
+    till.sees("o1", r#"{"a":3,"z":1,"y":1,"b":2,"c":2}"#);
+    for number in 5..9 {
+        till.pushes(applied(number));
+    }
+    till.sees("o1", r#"{"a":3,"z":1,"y":1,"b":2,"c":2}"#);
+    assert_eq!(till.all().conflicts.len(), 0);
+}
+
+#[test]
+fn editing_changes_the_first_of_them() {
+    let (mut till, [first, ..]) = refused_change();
+    till.retries(first, Some(r#"{"a":7,"d":1}"#)).unwrap();
+    till.sees("o1", r#"{"a":3,"b":2,"c":2,"d":1}"#);
+    let Intent::Change(edits) = &till.queue("o1")[0].intent else { panic!() };
+    assert_eq!(edits.len(), 2);
+}
+
+/// R22: a repeat is recognised; another call hears that it is decided.
+#[test]
+fn a_repeated_retry_is_the_same_one() {
+    let (mut till, [first, ..]) = refused_change();
+    let call = till.ctx().ids.op(0);
+    assert!(matches!(till.retries_as(first, None, call), Ok(Resolution::Done { .. })));
+    let before = till.all();
+    assert_eq!(till.retries_as(first, None, call), Ok(Resolution::Repeated));
+    assert_eq!(till.all(), before);
+    assert_eq!(till.retries(first, None).unwrap_err().code, Code::AlreadyResolved);
+    assert_eq!(till.discards(first).unwrap_err().code, Code::AlreadyResolved);
+}
+
+#[test]
+fn only_what_is_parked_can_be_decided() {
+    let mut till = Till::new();
+    let op = till.creates("o1", "{}");
+    assert_eq!(till.retries(op, None).unwrap_err().code, Code::InvalidValue);
+    assert_eq!(till.discards(op).unwrap_err().code, Code::InvalidValue);
+    let nobody = till.ctx().ids.op(9);
+    assert_eq!(till.retries(nobody, None).unwrap_err().code, Code::NotFound);
+}
+
+#[test]
+fn a_change_of_what_is_gone_cannot_be_retried() {
+    let (mut till, [first, ..]) = refused_change();
+    till.pulls(&[crate::till::tombstone("o1", 2)]);
+    assert_eq!(till.retries(first, None).unwrap_err().code, Code::Gone);
+    assert!(is_rejected(&till.op(first)), "and stays");
+}
+
+/// Composed out of its followers: at its paths they stand on what it stood on.
+#[test]
+fn discarding_a_change_leaves_its_followers() {
+    let (mut till, [first, second, third]) = refused_change();
+    let discarded = till.discards(first).unwrap();
+    assert_eq!(discarded.operations.len(), 1);
+    assert_eq!(discarded.operations[0].id, first);
+    assert_eq!(till.fate(first), Some(Fate::Discarded));
+    assert!(is_queued(&till.op(second)) && is_queued(&till.op(third)));
+    assert_eq!(till.op(second).assumed, Assumed::At(version(1)));
+    assert_eq!(till.op(third).assumed, Assumed::After(second));
+    till.sees("o1", r#"{"a":3,"b":2,"c":2}"#);
+    till.pushes(applied(2));
+    till.pushes(applied(3));
+    till.sees("o1", r#"{"a":3,"b":2,"c":2}"#);
+    assert_eq!(till.all().conflicts.len(), 0, "the value of the discarded one is nobody's change");
+}
+
+/// The follower changed a part of what the discarded one wrote as a whole, and the other way round.
+#[test]
+fn discarding_composes_paths_above_and_below() {
+    for (first, second) in
+        [(r#"{"a":{"x":1,"y":2}}"#, r#"{"a":{"x":5}}"#), (r#"{"a":{"x":1}}"#, r#"{"a":null}"#)]
+    {
+        let mut till = Till::with(Strategy::Manual);
+        let base = if second.contains("null") { r#"{"a":{"x":0}}"# } else { r#"{"a":0}"# };
+        till.pulls(&[live("o1", 1, base)]);
+        let gone = till.patches("o1", first);
+        till.sends();
+        let kept = till.patches("o1", second);
+        till.hears(&[(gone, rejected("validation"))]);
+        till.discards(gone).unwrap();
+        till.pulls(&[live(
+            "o1",
+            2,
+            &base.replace('}', r#","z":1}"#).replace(r#","z":1},"z":1}"#, r#"},"z":1}"#),
+        )]);
+        assert!(is_queued(&till.op(kept)), "{first} {second}: {:?}", till.op(kept));
+        assert_eq!(till.open_conflicts(), 0, "{first} {second}: nobody else touched it");
+    }
+}
+
+#[test]
+fn discarding_in_the_middle_leaves_the_rest_blocked() {
+    let (mut till, [first, second, third]) = refused_change();
+    till.discards(second).unwrap();
+    assert_eq!(till.op(third).assumed, Assumed::After(first));
+    assert!(is_blocked_by(&till.op(third), first));
+    till.sees("o1", r#"{"a":1}"#);
+}
+
+/// R22: whoever repeats a discard that won hears that it won.
+#[test]
+fn a_repeated_discard_is_the_same_one() {
+    let (mut till, [first, ..]) = refused_change();
+    let call = till.ctx().ids.op(0);
+    till.discards_as(first, call).unwrap();
+    let before = till.all();
+    assert!(till.discards_as(first, call).is_ok());
+    assert_eq!(till.all(), before);
+    assert_eq!(till.discards(first).unwrap_err().code, Code::AlreadyResolved);
+}
+
+/// A customer was refused; sales name it, and others name those.
+fn refused_create() -> (Till, [holdfast::model::OpId; 3]) {
+    let mut till = Till::new();
+    let customer = till.customer("c1");
+    let sale = till.creates("o1", r#"{"customer":"c1"}"#);
+    let other = till.creates("o2", "{}");
+    till.sends();
+    till.hears(&[(customer, rejected("validation")), (other, applied(1))]);
+    (till, [customer, sale, other])
+}
+
+#[test]
+fn a_rejected_create_blocks_what_names_it_and_nothing_else() {
+    let (mut till, [customer, sale, other]) = refused_create();
+    assert_eq!(till.op(sale).state, OpState::Blocked { by: customer, visible: false });
+    till.sees_nothing("o1");
+    assert_eq!(till.fate(other), Some(Fate::Applied), "P10");
+    let free = till.creates("o3", "{}");
+    assert_eq!(till.pushes(applied(1)), free);
+}
+
+/// R1: a new write that names a parked create waits, queued and visible.
+#[test]
+fn a_new_write_that_names_a_parked_create_waits_in_view() {
+    let (mut till, [customer, ..]) = refused_create();
+    let late = till.creates("o4", r#"{"customer":"c1"}"#);
+    assert!(is_queued(&till.op(late)) && !till.op(late).ready);
+    till.sees("o4", r#"{"customer":"c1"}"#);
+    let again = till.retries(customer, Some(r#"{"n":2}"#)).unwrap();
+    assert_eq!(till.pushes(applied(1)), again);
+    assert!(till.op(late).ready);
+}
+
+#[test]
+fn retrying_a_create_frees_what_names_it_when_it_is_settled() {
+    let (mut till, [customer, sale, _]) = refused_create();
+    let again = till.retries(customer, None).unwrap();
+    assert!(is_queued(&till.op(sale)) && !till.op(sale).ready);
+    till.sees("o1", r#"{"customer":"c1"}"#);
+    assert_eq!(till.pushes(applied(1)), again);
+    assert_eq!(till.pushes(applied(1)), sale);
+}
+
+/// R11: blocking is transitive, and one may have several causes.
+#[test]
+fn an_operation_with_two_causes_is_freed_by_the_last() {
+    let mut till = Till::new();
+    let one = till.customer("c1");
+    let two = till.customer("c2");
+    let sale = till.creates("o1", r#"{"customer":"c1"}"#);
+    assert_eq!(till.patches("o1", r#"{"customer":"c2"}"#), sale);
+    assert_eq!(till.op(sale).refs.len(), 2);
+    till.sends();
+    till.hears(&[(one, rejected("validation")), (two, rejected("validation"))]);
+    let OpState::Blocked { by, .. } = till.op(sale).state else { panic!() };
+    let other = if by == one { two } else { one };
+    till.retries(by, None).unwrap();
+    assert!(is_blocked_by(&till.op(sale), other));
+    till.retries(other, None).unwrap();
+    assert!(is_queued(&till.op(sale)));
+}
+
+#[test]
+fn a_chain_of_creates_is_blocked_and_freed_as_a_whole() {
+    let mut till = Till::new();
+    let parent = EntityKey::new("customers", "c1");
+    let customer = till.customer("c1");
+    let mut chain = vec![customer];
+    // Orders may name other orders' customers only; a chain is made of records named like customers.
+    for step in 2..5 {
+        let ctx = till.ctx();
+        let key = EntityKey::new("customers", format!("c{step}"));
+        let mut request = till.request(ctx.ids.op(0), key, Action::Create(doc("{}")), None);
+        request.refs = vec![EntityKey::new("customers", format!("c{}", step - 1))];
+        chain.push(till.accept(&request, &ctx).unwrap());
+    }
+    assert_eq!(till.pushes(rejected("validation")), customer);
+    for op in &chain[1..] {
+        assert!(is_blocked_by(&till.op(*op), customer));
+    }
+    let again = till.retries(customer, None).unwrap();
+    assert_eq!(till.all().ops.values().filter(|op| is_queued(op)).count(), 4);
+    assert_eq!(till.pushes(applied(1)), again);
+    for op in &chain[1..] {
+        assert_eq!(till.pushes(applied(1)), *op);
+    }
+    assert!(till.all().records.contains_key(&parent));
+}
+
+#[test]
+fn discarding_a_create_discards_all_that_names_it() {
+    let (mut till, [customer, sale, _]) = refused_create();
+    let late = till.creates("o4", r#"{"customer":"c1"}"#);
+    let edit = {
+        till.schema = 2;
+        till.patches("o4", r#"{"n":1}"#)
+    };
+    let discarded = till.discards(customer).unwrap();
+    let ids: Vec<_> = discarded.operations.iter().map(|op| op.id).collect();
+    assert_eq!(ids, [customer, sale, late, edit], "in order, and returned");
+    assert_eq!(till.all().ops.len(), 0);
+    for op in ids {
+        assert_eq!(till.fate(op), Some(Fate::Discarded));
+    }
+    till.sees_nothing("o4");
+}
+
+/// What was made anew under the same id does not stand on the refused create.
+#[test]
+fn a_record_made_anew_outlives_the_refused_one() {
+    let (mut till, [customer, sale, _]) = refused_create();
+    let anew = till.customer("c1");
+    assert_ne!(anew, customer);
+    let late = till.creates("o4", r#"{"customer":"c1"}"#);
+    assert_eq!(till.pushes(applied(1)), anew);
+    assert!(till.op(late).ready, "the customer is there");
+    let discarded = till.discards(customer).unwrap();
+    assert_eq!(discarded.operations.len(), 1, "{discarded:?}");
+    assert!(is_queued(&till.op(sale)), "the customer that it names is there");
+    assert_eq!(till.sends(), [sale, late]);
+}
+
+/// R1: a create over a record that is live by now sets its fields and takes none away.
+#[test]
+fn a_retried_create_over_a_live_record_is_a_change() {
+    let mut till = Till::new();
+    let op = till.creates("o1", r#"{"a":1,"b":2}"#);
+    till.pushes(rejected("validation"));
+    till.pulls(&[live("o1", 1, r#"{"a":1,"z":1}"#)]);
+    let again = till.retries(op, None).unwrap();
+    let Intent::Change(edits) = till.op(again).intent else { panic!("{:?}", till.op(again)) };
+    assert_eq!(edits.len(), 1, "{edits:?}");
+    till.sees("o1", r#"{"a":1,"b":2,"z":1}"#);
+    till.pushes(applied(2));
+    till.sees("o1", r#"{"a":1,"b":2,"z":1}"#);
+}
+
+/// A refused change of a record blocks that record's later edits, not what names the record (R12).
+#[test]
+fn a_rejected_change_blocks_no_reference() {
+    let mut till = Till::new();
+    let customer = till.customer("c1");
+    till.pushes(applied(1));
+    let key = EntityKey::new("customers", "c1");
+    let change = till.write(key, Action::Patch(doc(r#"{"n":2}"#))).unwrap();
+    let sale = till.creates("o1", r#"{"customer":"c1"}"#);
+    assert!(till.op(sale).refs.is_empty(), "{customer} is settled");
+    till.sends();
+    till.hears(&[(change, rejected("validation")), (sale, applied(1))]);
+    assert_eq!(till.fate(sale), Some(Fate::Applied));
+}
+
+/// R11: while something that depends on it may have reached the server nothing is given up.
+#[test]
+fn a_sealed_operation_is_never_blocked() {
+    let mut till = Till::new();
+    let first = till.creates("o1", r#"{"a":1}"#);
+    till.sends();
+    till.hears_halt(holdfast::model::Halt::Unreachable);
+    assert!(till.op(first).is_sealed());
+    till.customer("c1");
+    till.sends();
+    let customer = till.flight.operations[1].op;
+    till.hears(&[(customer, rejected("validation"))]);
+    assert!(is_queued(&till.op(first)));
+    let _ = order("o1");
+}
+
+/// A retried operation is behind everything it stood behind, and in front of what stands on it, also of what waits for
+/// something else.
+#[test]
+fn a_follower_with_another_cause_moves_with_a_retried_operation() {
+    let mut till = Till::new();
+    till.pulls(&[live("o1", 1, r#"{"a":1}"#)]);
+    let customer = till.customer("c1");
+    let first = till.patches("o1", r#"{"a":2}"#);
+    till.sends();
+    let second = till.patches("o1", r#"{"customer":"c1"}"#);
+    till.hears(&[(customer, rejected("validation")), (first, rejected("validation"))]);
+    let again = till.retries(first, None).unwrap();
+    let queue = till.queue("o1");
+    assert_eq!(queue.len(), 2);
+    assert_eq!(queue[0].id, again);
+    assert_eq!(queue[1].assumed, Assumed::After(again));
+    assert!(is_blocked_by(&queue[1], customer), "{:?}", queue[1]);
+    assert_eq!(till.fate(second), Some(Fate::Superseded(queue[1].id)));
+    till.pushes(applied(2));
+    till.retries(customer, None).unwrap();
+    till.pushes(applied(1));
+    till.pushes(applied(3));
+    till.sees("o1", r#"{"a":2,"customer":"c1"}"#);
+}
