@@ -58,7 +58,8 @@ impl<H: Host> Engine<H> {
     async fn settle(&self, term: Term, batch: &Batch, reply: &PushReply) -> Result<Settled, Stop> {
         let ctx = self.ctx(Some(term));
         let verb = if must_keep(reply) { &SETTLE_KEEP } else { &SETTLE };
-        let roots = batch.operations.iter().map(|departure| Root::Op(departure.op)).collect();
+        let mut roots = vec![Root::Cursor(self.scope.clone())];
+        roots.extend(batch.operations.iter().map(|departure| Root::Op(departure.op)));
         let settled: Result<_, SyncError> = self
             .commit(verb, Need::of(roots), |s| settle(s, batch, reply, &self.config.rules, &ctx))
             .await;

@@ -67,11 +67,17 @@ impl<H: Host> Engine<H> {
         self.check_open()?;
         let ctx = self.ctx(None);
         let call = ctx.ids.op(0);
-        let discarded = self
+        // A store that repeats the transaction finds them gone: what the first attempt read is what was given up.
+        let mut first = None;
+        let last = self
             .commit(&RESOLVE, Need::of(vec![Root::Op(id)]), |s| {
-                discard(s, id, dependents, call, &self.config.rules, &ctx)
+                let decision = discard(s, id, dependents, call, &self.config.rules, &ctx);
+                let found = decision.output.as_ref().ok().filter(|it| !it.operations.is_empty());
+                first = found.cloned().or_else(|| first.take());
+                decision
             })
             .await??;
+        let discarded = first.unwrap_or(last);
         self.publish(Commit::written(discarded.notice));
         self.signal(Signal::LocalWrite);
         Ok(discarded.operations)

@@ -615,7 +615,7 @@ pub async fn scans_stop_at_their_limit<B: Bench>(bench: &B) {
     for n in 0..30_u32 {
         let at = Wall(u64::from(100 - n));
         let fate = Fate::Applied;
-        set.settled.push(Settled { op: op_id(n), fate, at, version: None, server_id: None });
+        set.settled.push(Settled::new(op_id(n), fate, at));
         set.journal.push(JournalLine {
             line: u64::from(n),
             at,

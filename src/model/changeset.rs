@@ -276,6 +276,17 @@ pub struct Settled {
     /// The id that the server gave the record.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub server_id: Option<String>,
+    /// The person's call that ended it: makes a repeat of it recognisable (R22).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub call: Option<OpId>,
+}
+
+impl Settled {
+    /// The end of an operation of which nothing more is known yet.
+    #[must_use]
+    pub fn new(op: OpId, fate: Fate, at: Wall) -> Self {
+        Self { op, fate, at, version: None, server_id: None, call: None }
+    }
 }
 
 /// Where the pull of one scope stands.
@@ -372,9 +383,8 @@ impl Changeset {
             | Fate::Discarded
             | Fate::HandedOver => Fate::Folded(op.id),
         };
-        let row = |op, fate| Settled { op, fate, at, version: None, server_id: None };
-        self.settled.extend(op.folded.iter().map(|id| row(*id, folded.clone())));
-        self.settled.push(row(op.id, fate));
+        self.settled.extend(op.folded.iter().map(|id| Settled::new(*id, folded.clone(), at)));
+        self.settled.push(Settled::new(op.id, fate, at));
     }
 
     /// The operations that ended, by place. A place that was given to a successor is stored, not deleted.

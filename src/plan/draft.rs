@@ -216,6 +216,13 @@ impl<'a> Draft<'a> {
         }
     }
 
+    /// Keeps the person's call that ended an operation.
+    pub(super) fn with_call(&mut self, call: OpId) {
+        if let Some(row) = self.out.settled.last_mut() {
+            row.call = Some(call);
+        }
+    }
+
     /// A write that goes into an older operation. It ends with its host: until then `folded` answers for it (R9).
     pub(super) fn fold_write(&mut self, id: OpId, key: &EntityKey, host: OpId) {
         self.meta.counts.folded += 1;
@@ -227,8 +234,7 @@ impl<'a> Draft<'a> {
         self.meta.counts.annihilated += 1;
         self.journal(id, key, Fate::Annihilated);
         self.notice.settled.push(id);
-        let (fate, at) = (Fate::Annihilated, self.ctx.now);
-        self.out.settled.push(Settled { op: id, fate, at, version: None, server_id: None });
+        self.out.settled.push(Settled::new(id, Fate::Annihilated, self.ctx.now));
     }
 
     fn journal(&mut self, op: OpId, key: &EntityKey, fate: Fate) {
@@ -386,7 +392,12 @@ impl<'a> Draft<'a> {
     pub(super) fn take_base(&mut self, key: &EntityKey, base: Base) -> bool {
         let moves = base.replaces(self.base(key)) || planted::has(Bug::StalePullWins);
         if moves {
-            self.record_mut(key).base = Some(base.clone());
+            let building = self.was.cursors.values().filter(|row| row.rebuilding);
+            let generation = building.map(|row| row.generation).max();
+            let record = self.record_mut(key);
+            record.base = Some(base.clone());
+            // While everything is pulled anew, what is learned of a record goes into the new generation too (R25).
+            record.generation = generation.unwrap_or(record.generation);
             if let Some(id) = self.open_conflict(key).map(|conflict| conflict.id) {
                 self.move_theirs(id, &base);
             }

@@ -4,8 +4,8 @@ use super::Deposed;
 use super::draft::{Draft, Notice};
 use super::push::fence;
 use crate::model::{
-    Base, Changeset, Ctx, Cursor, CursorRow, Decision, EntityKey, OpState, PullPage, RemoteChange,
-    Rules, Scope, Snapshot, Unreadable,
+    Base, Changeset, Ctx, Cursor, CursorRow, Decision, EntityKey, OpState, PullPage, Record,
+    RemoteChange, Rules, Scope, Snapshot, Unreadable,
 };
 
 /// What a page did.
@@ -132,13 +132,22 @@ fn end(draft: &mut Draft<'_>, s: &Snapshot, row: &mut CursorRow) {
     }
     if std::mem::replace(&mut row.rebuilding, false) {
         for record in s.records.values() {
-            let stale = draft.records.get(&record.key).is_some_and(|now| {
-                now.generation < row.generation && now.scope.as_ref() == Some(&row.scope)
-            });
+            let stale = draft
+                .records
+                .get(&record.key)
+                .is_some_and(|now| now.generation < row.generation && covers(&row.scope, now));
             if stale {
                 sweep(draft, &record.key, row.generation);
             }
         }
+    }
+}
+
+/// Whether a full pull of a scope brings a record if the server has it. A record that our own push made has no scope yet.
+fn covers(scope: &Scope, record: &Record) -> bool {
+    match &record.scope {
+        Some(known) => known == scope,
+        None => record.base.is_some() && *scope == Scope::all(),
     }
 }
 

@@ -305,8 +305,8 @@ fn parked(s: &Snapshot, id: OpId, call: OpId) -> Result<Option<&Operation>, Sync
             }
         };
     }
-    match s.settled.get(&id).map(|row| &row.fate) {
-        Some(Fate::Superseded(by)) if *by == call => Ok(None),
+    match s.settled.get(&id) {
+        Some(row) if row.fate == Fate::Superseded(call) || row.call == Some(call) => Ok(None),
         Some(_) => {
             Err(SyncError::new(Code::AlreadyResolved, "the operation was decided already").of(id))
         }
@@ -317,7 +317,7 @@ fn parked(s: &Snapshot, id: OpId, call: OpId) -> Result<Option<&Operation>, Sync
 /// What was given up: the operations, in order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Discarded {
-    /// Returned, so that an application can show or keep them.
+    /// Returned, so that an application can show or keep them. Empty for a repeat of the call that discarded them.
     pub operations: Vec<Operation>,
     /// What changed.
     pub notice: Notice,
@@ -335,7 +335,10 @@ pub fn discard(
 ) -> Decision<Result<Discarded, SyncError>> {
     let op = match parked(s, id, call) {
         Ok(Some(op)) => op,
-        Ok(None) => return refuse(Code::AlreadyResolved, "the operation was decided already"),
+        Ok(None) => {
+            let (operations, notice) = (Vec::new(), Notice::default());
+            return Decision::nothing(Ok(Discarded { operations, notice }));
+        }
         Err(error) => return Decision::nothing(Err(error)),
     };
     let mut draft = Draft::new(s, rules, ctx);
@@ -365,6 +368,7 @@ pub fn discard(
             close(&mut draft, conflict, call, ctx);
         }
         draft.finish_op(seq, Fate::Discarded);
+        draft.with_call(call);
         compose_out(&mut draft, &op);
         draft.without(&op);
         draft.release(op.id);

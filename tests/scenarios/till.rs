@@ -271,7 +271,8 @@ impl Till {
     ) -> Result<plan::push::Settled, plan::Deposed> {
         let ctx = self.ctx();
         let batch = self.flight.clone();
-        let roots = batch.operations.iter().map(|departure| Root::Op(departure.op)).collect();
+        let mut roots = vec![Root::Cursor(Scope::all())];
+        roots.extend(batch.operations.iter().map(|departure| Root::Op(departure.op)));
         let s = self.disk.snapshot(Need::of(roots));
         let decision = plan::push::settle(&s, &batch, reply, &self.rules, &ctx);
         self.commits(&decision.changes);
