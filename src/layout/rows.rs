@@ -94,3 +94,417 @@ pub fn changes(set: &Changeset) -> Vec<RowChange> {
     rows.extend(set.quarantine.iter().map(|it| put("quarantine", id(it.place.clone()), it)));
     rows
 }
+
+/// A row of each kind, as it is stored. A snapshot that changes is a change of format: it needs a migration step and a line in
+/// the changelog. `docs/formats.md` is printed from the same rows.
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::edit;
+    use crate::model::{
+        Asks, Assumed, Base, Before, Conflict, ConflictKind, Cursor, CursorRow, Decider, DeviceId,
+        Document, Edit, EntityKey, Epoch, Fate, IdSeed, Intent, Json, Meta, OpId, Owner, Parked,
+        Path, Presence, Priority, Record, Resolve, Resolved, Scope, Sent, Seq, Settled, Slot,
+        Stamp, Term, Unreadable, Version, Wall,
+    };
+
+    const NOW: u64 = 1_763_650_000_000;
+    const SEED: IdSeed = IdSeed { at: Wall(NOW), random: [1, 2, 3, 4, 5, 6, 0, 0, 0, 0] };
+
+    fn id(n: u32) -> OpId {
+        SEED.op(n)
+    }
+
+    fn document(text: &str) -> Document {
+        Document::parse(text).unwrap()
+    }
+
+    fn stamp() -> Stamp {
+        Stamp { millis: NOW, counter: 0, device: device() }
+    }
+
+    fn device() -> DeviceId {
+        SEED.device(100)
+    }
+
+    fn order() -> EntityKey {
+        EntityKey::new("orders", "order-1")
+    }
+
+    fn live(text: &str) -> Presence {
+        Presence::Live(document(text))
+    }
+
+    fn base(version: u64, text: &str) -> Base {
+        Base {
+            presence: live(text),
+            version: Some(Version::Number(version)),
+            stamp: Some(stamp()),
+            guessed: false,
+        }
+    }
+
+    fn op(seq: u64, state: OpState) -> Operation {
+        Operation {
+            seq: Seq(seq),
+            id: id(1),
+            key: order(),
+            intent: Intent::Create(document(r#"{"table":7,"customer":"c1"}"#)),
+            before: Before::Nothing,
+            assumed: Assumed::Nothing,
+            stamp: stamp(),
+            priority: Priority::Normal,
+            group: None,
+            refs: Vec::new(),
+            owner: Owner { tenant: "north".into(), user: "ada".into() },
+            schema: 3,
+            folded: Vec::new(),
+            replaces: None,
+            sent: None,
+            sends: 0,
+            refusals: 0,
+            state,
+            ready: false,
+        }
+    }
+
+    fn sent() -> Option<Sent> {
+        Some(Sent {
+            id: "order-1".into(),
+            device: device(),
+            assumed: Some(Version::Number(7)),
+            action: None,
+            stamp: stamp(),
+        })
+    }
+
+    fn change() -> (Intent, Before) {
+        let edits = vec![
+            Edit::Set {
+                path: Path(vec!["address".into(), "city".into()]),
+                value: Json::parse("\"Turin\"").unwrap(),
+            },
+            Edit::Remove { path: Path::field("note") },
+        ];
+        let before = document(r#"{"note":null}"#);
+        let slots = edits.iter().map(|edit| {
+            let found = before.get(&edit.path().0);
+            (edit.path().clone(), Slot(found))
+        });
+        let slots = slots.collect();
+        assert_eq!(edit::apply(&before, &edits), document(r#"{"address":{"city":"Turin"}}"#));
+        (Intent::Change(edits), Before::Paths(slots))
+    }
+
+    fn operations() -> Vec<(&'static str, Operation)> {
+        let (intent, before) = change();
+        let customer = EntityKey::new("customers", "c1");
+        vec![
+            (
+                "queued: a create that waits for another",
+                Operation { refs: vec![customer], ..op(1, OpState::queued()) },
+            ),
+            (
+                "queued: a change with another folded into it, ready to leave",
+                Operation {
+                    intent: intent.clone(),
+                    before: before.clone(),
+                    assumed: Assumed::At(Version::Number(7)),
+                    folded: vec![id(2)],
+                    priority: Priority::High,
+                    ready: true,
+                    ..op(2, OpState::queued())
+                },
+            ),
+            (
+                "queued: asked again later, sealed",
+                Operation {
+                    intent: Intent::Replace(document(r#"{"table":8}"#)),
+                    before: Before::Whole(Some(document(r#"{"table":7}"#))),
+                    assumed: Assumed::At(Version::Stamp("2026-01-01T00:00:00Z".into())),
+                    sent: sent(),
+                    sends: 2,
+                    refusals: 1,
+                    ready: true,
+                    ..op(3, OpState::Queued { not_before: Some(Wall(NOW + 2_000)) })
+                },
+            ),
+            (
+                "in flight",
+                Operation {
+                    intent: Intent::Delete,
+                    before: Before::Whole(Some(document(r#"{"table":7}"#))),
+                    assumed: Assumed::At(Version::Opaque("W/\"a1\"".into())),
+                    sent: sent(),
+                    sends: 1,
+                    ..op(4, OpState::InFlight { term: Term(6) })
+                },
+            ),
+            (
+                "acked",
+                Operation {
+                    sent: sent(),
+                    sends: 1,
+                    ..op(5, OpState::Acked { pull_after: Epoch(12) })
+                },
+            ),
+            (
+                "blocked",
+                Operation {
+                    intent,
+                    before,
+                    assumed: Assumed::After(id(3)),
+                    ..op(6, OpState::Blocked { by: id(3), visible: true })
+                },
+            ),
+            ("parked: conflicted", op(7, OpState::Parked(Parked::Conflicted(SEED.conflict(4))))),
+            (
+                "parked: rejected",
+                Operation {
+                    sent: sent(),
+                    sends: 1,
+                    refusals: 1,
+                    ..op(
+                        8,
+                        OpState::Parked(Parked::Rejected {
+                            code: "validation".into(),
+                            message: "table 7 is closed".into(),
+                            snapshot: Some(document(r#"{"table":7}"#)),
+                        }),
+                    )
+                },
+            ),
+            (
+                "parked: handed over, a resolution in the place of another operation",
+                Operation {
+                    intent: Intent::Resolve(Resolve {
+                        token: Some("t-1".into()),
+                        chosen: Presence::Deleted,
+                    }),
+                    before: Before::Whole(None),
+                    assumed: Assumed::Unknown,
+                    replaces: Some(id(9)),
+                    ..op(9, OpState::Parked(Parked::HandedOver))
+                },
+            ),
+        ]
+    }
+
+    fn conflict(resolved: Option<Resolved>) -> Conflict {
+        Conflict {
+            id: SEED.conflict(4),
+            key: order(),
+            op: id(1),
+            kind: ConflictKind::UpdateUpdate,
+            base: Some(document(r#"{"table":7}"#)),
+            mine: live(r#"{"table":8}"#),
+            theirs: live(r#"{"table":9}"#),
+            version: Some(Version::Number(8)),
+            stamp: Some(stamp()),
+            fields: vec![Path::field("table")],
+            at: Wall(NOW),
+            asks: Asks::Person,
+            resolved,
+        }
+    }
+
+    fn meta() -> Meta {
+        let mut meta = Meta {
+            device: Some(device()),
+            commits: 40,
+            term: Term(6),
+            floor: Seq(9),
+            clock: Some(stamp()),
+            pulls: Epoch(12),
+            last_push: Some(Wall(NOW)),
+            last_pull: Some(Wall(NOW)),
+            pull_due: true,
+            journal: 20,
+            aliases: 1,
+            ..Meta::default()
+        };
+        meta.counts.accepted = 1;
+        meta.counts.pending = 1;
+        meta
+    }
+
+    /// Title and rows of each store, in the order of the table.
+    fn examples() -> Vec<(&'static str, Vec<(&'static str, RowChange)>)> {
+        let mut set = Changeset::default();
+        set.meta = Some(meta());
+        let record = Record {
+            base: Some(base(7, r#"{"table":7}"#)),
+            view: Some(live(r#"{"table":8}"#)),
+            scope: Some(Scope::all()),
+            server_id: Some("S-17".into()),
+            generation: 1,
+            modified: NOW,
+            ..Record::new(order())
+        };
+        set.records.insert(order(), record);
+        let own = Record { view: Some(live(r#"{"table":1}"#)), ..Record::new(order()) };
+        let by = Resolved {
+            by: Decider::Person,
+            choice: "mine".into(),
+            at: Wall(NOW),
+            call: Some(id(5)),
+        };
+        let settled = |fate| Settled::new(id(1), fate, Wall(NOW));
+        set.cursors.push(CursorRow {
+            scope: Scope::all(),
+            cursor: Some(Cursor("c-812".into())),
+            generation: 2,
+            rebuilding: true,
+            complete: true,
+        });
+        set.aliases.push((EntityKey::new("orders", "S-17"), "order-1".into()));
+        set.quarantine
+            .push(Unreadable { place: "pull/all/c-812/0".into(), text: "{\"id\":".into() });
+        set.settled.push(Settled {
+            version: Some(Version::Number(8)),
+            server_id: Some("S-17".into()),
+            ..settled(Fate::Applied)
+        });
+        set.settled.push(settled(Fate::Superseded(id(6))));
+        set.settled.push(Settled { call: Some(id(5)), ..settled(Fate::Discarded) });
+        set.finish_op(&op(1, OpState::queued()), Fate::Yielded(SEED.conflict(4)), Wall(NOW), 20);
+        let all = changes(&set);
+        let of = |wanted: &'static str| -> Vec<RowChange> {
+            let puts = all.iter().filter(
+                |change| matches!(change, RowChange::Put { store, .. } if *store == wanted),
+            );
+            puts.cloned().collect()
+        };
+        let named = |names: &[&'static str], store| {
+            let rows = of(store);
+            assert_eq!(rows.len(), names.len(), "{store}");
+            names.iter().copied().zip(rows).collect::<Vec<_>>()
+        };
+        let conflicts = |resolved| {
+            put("conflicts", vec![text(SEED.conflict(4).to_string())], &conflict(resolved))
+        };
+        let mut records = named(&["base and view"], "records");
+        records.push(("made here, not settled", put("records", entity(&order()), &own)));
+        vec![
+            ("records", records),
+            ("outbox", operations().into_iter().map(|(name, op)| (name, operation(&op))).collect()),
+            ("conflicts", vec![("open", conflicts(None)), ("resolved", conflicts(Some(by)))]),
+            ("cursors", named(&["while everything is pulled anew"], "cursors")),
+            ("meta", named(&["the database's own state"], "meta")),
+            ("journal", named(&["one line"], "journal")),
+            ("quarantine", named(&["a change that could not be read"], "quarantine")),
+            ("aliases", named(&["from the server's id to the own"], "aliases")),
+            ("settled", named(&["applied", "superseded", "discarded", "yielded"], "settled")),
+        ]
+    }
+
+    fn shown_key(key: &Key) -> String {
+        let parts: Vec<String> = key
+            .iter()
+            .map(|part| match part {
+                Part::Number(number) => number.to_string(),
+                Part::Text(text) => format!("{text:?}"),
+            })
+            .collect();
+        format!("[{}]", parts.join(", "))
+    }
+
+    /// Key, index entries and the text itself, a member to a line in the order in which it is stored.
+    fn shown(change: &RowChange) -> String {
+        let RowChange::Put { key, row, .. } = change else { panic!("a deletion") };
+        let mut out = format!("key {}\n", shown_key(key));
+        for (index, entries) in &row.indexes {
+            let entries: Vec<String> = entries.iter().map(shown_key).collect();
+            out.push_str(&format!("index {index}: {}\n", entries.join(" ")));
+        }
+        match Document::parse(&row.text) {
+            Ok(document) => {
+                let members: Vec<String> = document
+                    .fields()
+                    .iter()
+                    .map(|(name, value)| format!("  {name:?}: {}", value.text()))
+                    .collect();
+                out.push_str(&format!("{{\n{}\n}}", members.join(",\n")));
+            }
+            Err(_) => out.push_str(&row.text),
+        }
+        out
+    }
+
+    #[test]
+    fn every_row_is_stored_as_it_was() {
+        for (store, rows) in examples() {
+            let shown: Vec<String> =
+                rows.iter().map(|(name, row)| format!("# {name}\n{}", shown(row))).collect();
+            insta::assert_snapshot!(store, shown.join("\n\n"));
+        }
+    }
+
+    /// What is written can be read, and says the same.
+    #[test]
+    fn every_row_comes_back() {
+        for (name, op) in operations() {
+            let RowChange::Put { row, .. } = operation(&op) else { panic!("a deletion") };
+            assert_eq!(serde_json::from_str::<Operation>(&row.text).unwrap(), op, "{name}");
+        }
+        let Ok(meta_text) = serde_json::to_string(&meta()) else { panic!("meta") };
+        assert_eq!(serde_json::from_str::<Meta>(&meta_text).unwrap(), meta());
+    }
+
+    #[test]
+    fn every_store_is_shown_or_empty() {
+        let mut shown: Vec<&str> = examples().iter().map(|(store, _)| *store).collect();
+        shown.push("flights");
+        let declared: Vec<&str> = crate::layout::STORES.iter().map(|store| store.name).collect();
+        assert_eq!(shown, declared);
+    }
+
+    const PREFACE: &str = "\
+# Formats
+
+What is stored, row by row. Printed from the rows that the tests of `src/layout` store and read: a test fails when this page
+differs from them (`INSTA_UPDATE=always cargo test -p holdfast --lib formats` prints it anew). A change here is a change of
+format: it needs a migration step and a line in the changelog.
+
+Every row is `{ text, <index>: key … }` under a key. `text` is the JSON below, in one line; the page shows a member to a line.
+Keys are lists of texts and numbers, in the order of IndexedDB. The rows of one transaction are written together or not at all.
+The store `flights` is declared and empty: it is for claims that seal many operations in one row (R29).
+";
+
+    const ABOUT: &[(&str, &str)] = &[
+        ("records", "Base and view of a record in one row, by collection and own id."),
+        (
+            "outbox",
+            "Operations that did not end, by place. Parked ones stay here. Indexes: `entity` (the queue of a record), `ready` \
+             (only what may leave now: priority, place), `refs` (whose creates it waits for), `ids` (its own and those folded \
+             into it), `flight` (term, place).",
+        ),
+        ("conflicts", "Open conflicts, and resolved ones until they are tidied up, by id."),
+        ("cursors", "Where the pull of a scope stands. Written only together with a page."),
+        ("meta", "One row. `counts` are both sides of the balance (R10)."),
+        ("journal", "How operations ended, for support, by line. Holds no field values."),
+        ("quarantine", "What could not be read, as it was, by place."),
+        ("aliases", "From collection and server's id to the own id. Never deleted."),
+        (
+            "settled",
+            "How an operation ended, by its id; index `at` (when). Kept 30 days or 100,000 rows.",
+        ),
+    ];
+
+    #[test]
+    fn formats_are_documented_as_they_are() {
+        let mut page = PREFACE.to_owned();
+        for (store, rows) in examples() {
+            let about = ABOUT.iter().find(|(name, _)| *name == store).map_or("", |(_, it)| it);
+            page.push_str(&format!("\n## {store}\n\n{about}\n"));
+            for (name, row) in rows {
+                page.push_str(&format!("\n{name}:\n\n```\n{}\n```\n", shown(&row)));
+            }
+        }
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/formats.md");
+        if std::env::var("INSTA_UPDATE").is_ok_and(|it| it == "always") {
+            std::fs::write(path, &page).unwrap();
+        }
+        assert_eq!(std::fs::read_to_string(path).unwrap_or_default(), page);
+    }
+}
