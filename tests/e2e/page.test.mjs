@@ -1,6 +1,6 @@
 // The page itself: its policy, its tabs, its updates, its sizes.
 import assert from "node:assert/strict";
-import { readFile, writeFile } from "node:fs/promises";
+import { readdir, readFile, rm, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { test } from "node:test";
 import { docket, inShop, orderState, reload, sell, show, status, until } from "./support.mjs";
@@ -38,7 +38,8 @@ test("two tabs of one till: one sends, both show, and the other takes over", asy
     const browser = await shop.browser();
     const first = await shop.till(browser);
     await status(first, "synced");
-    const second = await shop.till(browser);
+    // The second tab learns from the first who is signed in, and does not ask.
+    const second = await shop.till(browser, { signIn: false });
     await status(second, "synced");
     const leads = async (page) => {
       await page.locator(".badge-box .badge").click();
@@ -164,5 +165,30 @@ test("it fits a phone, a tablet and a desk, and every target can be touched", as
         assert.deepEqual(small, [], `${view} at ${width}`);
       }
     }
+  });
+});
+
+test("without lasting storage the till says so and takes no order it could lose", async () => {
+  await inShop({}, async (shop) => {
+    const browser = await shop.browser();
+    await browser.context.addInitScript(() => {
+      Object.defineProperty(globalThis, "indexedDB", { value: undefined });
+    });
+    const till = await shop.till(browser);
+    await till.getByRole("alert").getByText("no-durable-storage").waitFor();
+    await till.locator('[data-sku="knot"]').click();
+    assert.ok(await till.locator(".ticket").getByRole("button", { name: "Send" }).isDisabled());
+  });
+});
+
+test("without the wasm file the till opens all the same, from the copy in its script", async () => {
+  await inShop({ www: "copy" }, async (shop) => {
+    const files = await readdir(shop.www, { recursive: true });
+    const wasm = files.filter((name) => name.endsWith(".wasm"));
+    assert.equal(wasm.length, 1);
+    await rm(path.join(shop.www, wasm[0]));
+    const till = await shop.till(await shop.browser());
+    const id = await sell(till, ["chips"]);
+    await orderState(till, id, "synced");
   });
 });

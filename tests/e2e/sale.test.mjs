@@ -139,6 +139,30 @@ test("without a sign-in the till sells, and sends once somebody signs in", async
   });
 });
 
+test("a refused token is forgotten and asked for again, and selling goes on", async () => {
+  await inShop({}, async (shop) => {
+    const till = await shop.till(await shop.browser(), { signIn: false });
+    const enter = async (token) => {
+      await till.locator(".banner").getByRole("button", { name: "Sign in" }).click();
+      const dialog = till.getByRole("dialog");
+      await dialog.getByLabel("Name").fill("Mia");
+      await dialog.getByLabel("Token").fill(token);
+      await dialog.getByRole("button", { name: "Sign in" }).click();
+      await dialog.waitFor({ state: "detached" });
+    };
+    await enter("wrong");
+    await status(till, "auth-required");
+    await till.locator(".banner").getByRole("button", { name: "Sign in" }).waitFor();
+    const id = await sell(till, ["slaw"]);
+    await until("the wrong token is forgotten", () =>
+      till.evaluate(() => sessionStorage.getItem("till.1.token") === null),
+    );
+    await enter("demo");
+    await orderState(till, id, "synced");
+    assert.equal((await shop.audit()).orders.cents, 350);
+  });
+});
+
 test("a half-made ticket comes back after a reload and after a crash", async () => {
   await inShop({}, async (shop) => {
     let browser = await shop.browser();

@@ -86,8 +86,13 @@ export class Till {
   private constructor(
     readonly name: string,
     box: DraftBox,
+    session: Session,
   ) {
-    this.session = new Session(name);
+    this.session = session;
+    session.onJoined = () => {
+      this.signedIn.set(true);
+      this.#sync?.authenticated();
+    };
     this.signedIn = new Cell(this.session.signedIn);
     this.draft = new Cell(box.first);
     this.draft.subscribe((draft) => box.save(draft));
@@ -95,7 +100,9 @@ export class Till {
   }
 
   static async start(name: string): Promise<Till> {
-    const till = new Till(name, await DraftBox.open(name));
+    const session = new Session(name);
+    const [box] = await Promise.all([DraftBox.open(name), session.join()]);
+    const till = new Till(name, box, session);
     void till.open();
     return till;
   }
@@ -290,22 +297,18 @@ export class Till {
         action: { label: "Outbox", run: () => go("outbox") },
       });
     });
-    sync.on("auth-required", () => this.#forgetRefused());
     sync.on("fatal", (error) => this.#complain(error));
     await this.#forgetSentDraft();
   }
 
   #token(reason: "initial" | "refused"): string | undefined {
-    if (reason === "refused") this.#forgetRefused();
+    // Forget the token that was refused, not one that somebody has typed in meanwhile.
+    if (reason === "refused" && this.session.token === this.#given) {
+      this.session.forgetToken();
+      this.signedIn.set(false);
+    }
     this.#given = this.session.token;
     return this.#given;
-  }
-
-  /** Forgets the token the server has refused, not one that somebody has typed in meanwhile. */
-  #forgetRefused(): void {
-    if (this.session.token !== this.#given) return;
-    this.session.forgetToken();
-    this.signedIn.set(false);
   }
 
   /** A crash between "order stored" and "ticket cleared" leaves both; the order is the truth. */

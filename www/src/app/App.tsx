@@ -38,6 +38,10 @@ export function App({ till, freshness }: { till: Till; freshness: Source<Freshne
   useEffect(() => {
     if (name === "outbox" || name === "conflict") till.dismissPointers();
   }, [name, till]);
+  useEffect(() => {
+    // Somebody has signed in, here or in another tab: there is nothing to ask any more.
+    if (signedIn) setOverlay((now) => (now === "sign-in" ? "none" : now));
+  }, [signedIn]);
   useKeys(setOverlay, till);
   const order = name === "order" ? items.find((item) => item.id === id) : undefined;
   const conflict = name === "conflict" ? conflicts.find((one) => one.id === id) : undefined;

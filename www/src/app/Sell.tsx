@@ -16,6 +16,7 @@ export function Sell() {
   const count = pieces(draft.lines);
   return (
     <main class="sell" data-pane={pane}>
+      <h1 class="unseen">Sell</h1>
       <div class="sell-menu">
         <Menu />
         <Recent />
