@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
-use wasm_bindgen::JsValue;
 
 use super::errors::refused;
 use super::text::{Object, list};
@@ -13,11 +12,11 @@ use crate::engine::{Commit, CycleReport, Drained, Entity, EntityState, Progress,
 use crate::model::json::quote;
 use crate::model::{
     Choice, Code, Conflict, ConflictKind, Counts, Decider, Document, Intent, JsonError, OpId,
-    OpState, Operation, Parked, Path, Presence, Priority, Side,
+    OpState, Operation, Parked, Path, Presence, Priority, Side, SyncError,
 };
 
 /// The text of a document. `json.ts` has checked it; only a caller that goes around it sees these errors.
-pub(super) fn document(text: &str) -> Result<Document, JsValue> {
+pub(super) fn document(text: &str) -> Result<Document, SyncError> {
     Document::parse(text).map_err(|error| match error {
         JsonError::TooDeep => refused(Code::TooLarge, "document", "nested too deeply"),
         JsonError::Syntax => refused(Code::InvalidValue, "document", "not JSON"),
@@ -196,7 +195,7 @@ fn side(name: &str) -> Option<Side> {
 }
 
 /// A person's decision.
-pub(super) fn choice(text: &str) -> Result<Choice, JsValue> {
+pub(super) fn choice(text: &str) -> Result<Choice, SyncError> {
     let wrong = || refused(Code::InvalidValue, "resolution", "no such resolution");
     let resolution: Resolution<'_> = serde_json::from_str(text).map_err(|_| wrong())?;
     if let Some(merged) = resolution.merged {

@@ -3,7 +3,7 @@
 use wasm_bindgen::JsValue;
 
 use super::text::Object;
-use crate::model::{Code, StoreError, SyncError};
+use crate::model::{Code, SyncError};
 
 /// What an entry of the door throws or rejects with.
 pub(super) fn thrown(error: &SyncError) -> JsValue {
@@ -13,12 +13,7 @@ pub(super) fn thrown(error: &SyncError) -> JsValue {
     JsValue::from_str(&object.end())
 }
 
-/// The same for the storage's own.
-pub(super) fn store(error: StoreError) -> JsValue {
-    thrown(&error.into())
-}
-
 /// An argument that is not what it should be.
-pub(super) fn refused(code: Code, path: &str, why: &str) -> JsValue {
-    thrown(&SyncError::new(code, why).at(path))
+pub(super) fn refused(code: Code, path: &str, why: &str) -> SyncError {
+    SyncError::new(code, why).at(path)
 }

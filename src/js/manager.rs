@@ -1,17 +1,19 @@
 //! The class behind `SyncManager`: one method per verb, each a line or two over the engine's.
 
 use std::cell::{Cell, RefCell};
+use std::future::Future;
+use std::pin::Pin;
 use std::rc::Rc;
 
-use js_sys::{Function, Reflect};
+use js_sys::{Function, Promise, Reflect};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use wasm_bindgen::prelude::*;
-use wasm_bindgen_futures::spawn_local;
+use wasm_bindgen_futures::{future_to_promise, spawn_local};
 
 use super::callbacks::Callbacks;
 use super::convert;
-use super::errors::{refused, store, thrown};
+use super::errors::{refused, thrown};
 use super::host::{DoorHost, DoorRemote, DoorStore, Place};
 use super::options::{Options, priority};
 use super::remote::JsRemote;
@@ -20,10 +22,11 @@ use crate::browser::{
     self, BrowserClock, BrowserFetch, BrowserHost, BrowserRng, Channel, IdbSettings, IdbStore,
     Lifecycle, Signals,
 };
-use crate::engine::{Commit, Config, Engine, Event, Status, StatusKind, WriteRequest};
+use crate::engine::{Commit, Config, Engine, Event, Status, StatusKind, Verdict, WriteRequest};
 use crate::memory::MemoryStore;
 use crate::model::{
-    Capabilities, Code, ConflictId, EntityKey, IdSeed, Millis, Need, OpId, Root, Scope, StoreError,
+    Capabilities, Code, ConflictId, Document, EntityKey, IdSeed, Millis, Need, OpId, Root, Scope,
+    StoreError, SyncError,
 };
 use crate::plan::resolve::Dependents;
 use crate::plan::write::Action;
@@ -91,41 +94,9 @@ impl Door {
     /// Opens a database and starts to sync it.
     pub async fn open(options: JsValue, callbacks: JsValue) -> Result<Door, JsValue> {
         let wrong = || refused(Code::InvalidOptions, "options", "not what the door expects");
-        let options: Options = serde_wasm_bindgen::from_value(options).map_err(|_| wrong())?;
-        let callbacks = Callbacks::new(&callbacks).ok_or_else(wrong)?;
-        let rules = options.rules().ok_or_else(wrong)?;
-        let name = options.database();
-        let idb = match IdbStore::open(&name, IdbSettings::default()).await {
-            Ok(store) => Some(store),
-            Err(StoreError::Missing) if options.allow_memory => None,
-            Err(error) => return Err(store(error)),
-        };
-        let durability = match &idb {
-            None => "memory",
-            Some(_) if options.is_relaxed() => "relaxed",
-            Some(_) => "strict",
-        };
-        let (remote, fetch) = remote(&options, &callbacks);
-        let place = idb.clone().map_or_else(|| Place::Memory(MemoryStore::default()), Place::Idb);
-        let host = DoorStore { place, relaxed: options.is_relaxed() };
-        let host = BrowserHost::new(&name, host, remote);
-        let config = Config { rules, owner: options.owner(), ..Config::default() };
-        let engine = Engine::open(host, config).await.map_err(|error| thrown(&error))?;
-        let storage = Storage { durability, persisted: None, usage: None, quota: None };
-        let inner = Rc::new(Inner {
-            engine,
-            callbacks,
-            fetch,
-            channel: RefCell::default(),
-            signals: RefCell::default(),
-            storage: RefCell::new(storage),
-            looked: Cell::default(),
-            trouble: Cell::default(),
-            hearing: Cell::default(),
-        });
-        inner.listen(&name, idb.as_ref());
-        spawn_local(Rc::clone(&inner.engine).run());
-        Ok(Self(inner))
+        let options = serde_wasm_bindgen::from_value(options).map_err(|_| thrown(&wrong()))?;
+        let callbacks = Callbacks::new(&callbacks).ok_or_else(|| thrown(&wrong()))?;
+        Self::start(options, callbacks).await.map_err(|error| thrown(&error))
     }
 
     /// A fresh id for a record whose document carries its id.
@@ -137,94 +108,91 @@ impl Door {
         IdSeed { at: BrowserClock.wall(), random }.entity(0)
     }
 
-    /// Stores a new record.
-    pub async fn create(
+    /// Stores a new record. This and all others that return a promise give text, and reject with the text of an error.
+    pub fn create(
         &self,
         collection: String,
         id: Option<String>,
-        document: String,
+        document: &str,
         priority: Option<String>,
-    ) -> Result<String, JsValue> {
-        let action = Action::Create(convert::document(&document)?);
-        self.write(collection, id, action, priority).await
+    ) -> Promise {
+        let action = convert::document(document).map(Action::Create);
+        self.write(collection, id, action, priority)
     }
 
     /// Changes members of a record.
-    pub async fn patch(
+    pub fn patch(
         &self,
         collection: String,
         id: String,
-        patch: String,
+        patch: &str,
         priority: Option<String>,
-    ) -> Result<String, JsValue> {
-        let action = Action::Patch(convert::document(&patch)?);
-        self.write(collection, Some(id), action, priority).await
+    ) -> Promise {
+        let action = convert::document(patch).map(Action::Patch);
+        self.write(collection, Some(id), action, priority)
     }
 
     /// Gives a record a new document.
-    pub async fn replace(
+    pub fn replace(
         &self,
         collection: String,
         id: String,
-        document: String,
+        document: &str,
         priority: Option<String>,
-    ) -> Result<String, JsValue> {
-        let action = Action::Replace(convert::document(&document)?);
-        self.write(collection, Some(id), action, priority).await
+    ) -> Promise {
+        let action = convert::document(document).map(Action::Replace);
+        self.write(collection, Some(id), action, priority)
     }
 
     /// Takes a record away.
-    pub async fn remove(
-        &self,
-        collection: String,
-        id: String,
-        priority: Option<String>,
-    ) -> Result<String, JsValue> {
-        self.write(collection, Some(id), Action::Remove, priority).await
+    pub fn remove(&self, collection: String, id: String, priority: Option<String>) -> Promise {
+        self.write(collection, Some(id), Ok(Action::Remove), priority)
     }
 
     /// A record.
-    pub async fn get(&self, collection: String, id: String) -> Result<Option<String>, JsValue> {
-        let key = EntityKey::new(collection, id);
-        let entity = self.engine().get(&key).await.map_err(|error| thrown(&error))?;
-        Ok(entity.map(|entity| convert::entity(&entity)))
+    pub fn get(&self, collection: String, id: String) -> Promise {
+        let engine = self.engine();
+        promise(async move {
+            let entity = engine.get(&EntityKey::new(collection, id)).await?;
+            Ok(entity.map(|entity| convert::entity(&entity)))
+        })
     }
 
     /// A page of a collection.
-    pub async fn list(
-        &self,
-        collection: String,
-        limit: Option<u32>,
-        after: Option<String>,
-    ) -> Result<String, JsValue> {
+    pub fn list(&self, collection: String, limit: Option<u32>, after: Option<String>) -> Promise {
         let engine = self.engine();
-        let entities = engine.list(&collection).await.map_err(|error| thrown(&error))?;
-        let need = Need::only(vec![Root::Cursor(Scope::all())]);
-        let cursors = engine.host().store().read(need).await.map_err(store)?.cursors;
-        let complete = cursors.get(&Scope::all()).is_some_and(|row| row.complete);
-        let limit = limit.map(|limit| limit as usize);
-        Ok(convert::page(&entities, limit, after.as_deref(), complete))
+        promise(async move {
+            let entities = engine.list(&collection).await?;
+            let need = Need::only(vec![Root::Cursor(Scope::all())]);
+            let cursors = engine.host().store().read(need).await?.cursors;
+            let complete = cursors.get(&Scope::all()).is_some_and(|row| row.complete);
+            let limit = limit.map(|limit| limit as usize);
+            Ok(Some(convert::page(&entities, limit, after.as_deref(), complete)))
+        })
     }
 
     /// One cycle now.
-    pub async fn sync(&self) -> Result<String, JsValue> {
-        let report = self.engine().sync_now().await.map_err(|error| thrown(&error))?;
-        Ok(convert::cycle(&report))
+    pub fn sync(&self) -> Promise {
+        let engine = self.engine();
+        promise(async move { Ok(Some(convert::cycle(&engine.sync_now().await?))) })
     }
 
     /// Cycles until nothing more can leave.
-    pub async fn drain(&self) -> Result<String, JsValue> {
-        let drained = self.engine().drain().await.map_err(|error| thrown(&error))?;
-        Ok(convert::drained(&drained))
+    pub fn drain(&self) -> Promise {
+        let engine = self.engine();
+        promise(async move { Ok(Some(convert::drained(&engine.drain().await?))) })
     }
 
     /// How an operation ended.
-    pub async fn outcome(&self, op: String) -> Result<String, JsValue> {
-        let verdict = match OpId::parse(&op) {
-            Some(op) => self.engine().outcome(op).await.map_err(|error| thrown(&error))?,
-            None => crate::engine::Verdict::Unknown,
-        };
-        Ok(convert::outcome(&verdict))
+    pub fn outcome(&self, op: &str) -> Promise {
+        let (engine, op) = (self.engine(), OpId::parse(op));
+        promise(async move {
+            let verdict = match op {
+                Some(op) => engine.outcome(op).await?,
+                None => Verdict::Unknown,
+            };
+            Ok(Some(convert::outcome(&verdict)))
+        })
     }
 
     /// Sends nothing for a while.
@@ -256,68 +224,72 @@ impl Door {
     }
 
     /// Both sides of the balance.
-    pub async fn audit(&self) -> Result<String, JsValue> {
-        let counts = self.engine().audit().await.map_err(|error| thrown(&error))?;
-        Ok(convert::audit(&counts))
+    pub fn audit(&self) -> Promise {
+        let engine = self.engine();
+        promise(async move { Ok(Some(convert::audit(&engine.audit().await?))) })
     }
 
     /// What is in the outbox.
-    pub async fn outbox(
-        &self,
-        state: Option<String>,
-        limit: Option<u32>,
-    ) -> Result<String, JsValue> {
-        let entries = self.engine().outbox().await.map_err(|error| thrown(&error))?;
-        let wanted = entries
-            .iter()
-            .filter(|entry| state.as_deref().is_none_or(|state| convert::state(&entry.op) == state))
-            .take(limit.unwrap_or(1_000) as usize);
-        Ok(list(wanted.map(|entry| convert::operation(&entry.op))))
+    pub fn outbox(&self, state: Option<String>, limit: Option<u32>) -> Promise {
+        let engine = self.engine();
+        promise(async move {
+            let entries = engine.outbox().await?;
+            let wanted = entries
+                .iter()
+                .filter(|entry| state.as_deref().is_none_or(|it| convert::state(&entry.op) == it))
+                .take(limit.unwrap_or(1_000) as usize);
+            Ok(Some(list(wanted.map(|entry| convert::operation(&entry.op)))))
+        })
     }
 
     /// Sends a rejected operation again.
-    pub async fn retry(&self, op: String) -> Result<String, JsValue> {
-        self.again(&op, None).await
+    pub fn retry(&self, op: &str) -> Promise {
+        self.again(op, None)
     }
 
     /// Sends a rejected operation again, corrected.
-    pub async fn edit(&self, op: String, patch: String) -> Result<String, JsValue> {
-        self.again(&op, Some(&patch)).await
+    pub fn edit(&self, op: &str, patch: &str) -> Promise {
+        self.again(op, Some(convert::document(patch)))
     }
 
     /// Gives a parked operation up.
-    pub async fn discard(&self, op: String, dependents: bool) -> Result<String, JsValue> {
-        let op = known(OpId::parse(&op), "opId")?;
+    pub fn discard(&self, op: &str, dependents: bool) -> Promise {
+        let (engine, op) = (self.engine(), known(OpId::parse(op), "opId"));
         let dependents = if dependents { Dependents::Discard } else { Dependents::Refuse };
-        let discarded = self.engine().discard(op, dependents).await;
-        let discarded = discarded.map_err(|error| thrown(&error))?;
-        Ok(list(discarded.iter().map(convert::operation)))
+        promise(async move {
+            let discarded = engine.discard(op?, dependents).await?;
+            Ok(Some(list(discarded.iter().map(convert::operation))))
+        })
     }
 
     /// Conflicts, oldest first.
-    pub async fn conflicts(&self, resolved: bool) -> Result<String, JsValue> {
-        let conflicts = self.engine().conflicts().await.map_err(|error| thrown(&error))?;
-        let wanted = conflicts.iter().filter(|conflict| resolved || conflict.resolved.is_none());
-        Ok(list(wanted.map(convert::conflict)))
+    pub fn conflicts(&self, resolved: bool) -> Promise {
+        let engine = self.engine();
+        promise(async move {
+            let conflicts = engine.conflicts().await?;
+            let wanted = conflicts.iter().filter(|it| resolved || it.resolved.is_none());
+            Ok(Some(list(wanted.map(convert::conflict))))
+        })
     }
 
     /// Settles a conflict.
-    pub async fn resolve(&self, id: String, resolution: String) -> Result<String, JsValue> {
-        let id = known(ConflictId::parse(&id), "id")?;
-        let choice = convert::choice(&resolution)?;
-        let moved = self.engine().resolve(id, choice).await.map_err(|error| thrown(&error))?;
-        Ok(match moved {
-            None => Object::new().text("kind", "resolved").end(),
-            Some(conflict) => Object::new()
-                .text("kind", "moved")
-                .raw("conflict", &convert::conflict(&conflict))
-                .end(),
+    pub fn resolve(&self, id: &str, resolution: &str) -> Promise {
+        let (engine, id) = (self.engine(), known(ConflictId::parse(id), "id"));
+        let choice = convert::choice(resolution);
+        promise(async move {
+            let moved = engine.resolve(id?, choice?).await?;
+            Ok(Some(match moved {
+                None => Object::new().text("kind", "resolved").end(),
+                Some(conflict) => Object::new()
+                    .text("kind", "moved")
+                    .raw("conflict", &convert::conflict(&conflict))
+                    .end(),
+            }))
         })
     }
 
     /// Stops syncing and closes the database.
-    #[expect(clippy::unused_async, reason = "the door's methods that may fail are promises")]
-    pub async fn close(&self) {
+    pub fn close(&self) {
         self.0.signals.take();
         self.0.channel.take();
         self.0.engine.close();
@@ -331,40 +303,98 @@ impl Door {
 }
 
 impl Door {
+    async fn start(options: Options, callbacks: Callbacks) -> Result<Self, SyncError> {
+        let rules = options.rules().ok_or_else(|| {
+            refused(Code::InvalidOptions, "collections", "not what the door expects")
+        })?;
+        let name = options.database();
+        let idb = match IdbStore::open(&name, IdbSettings::default()).await {
+            Ok(store) => Some(store),
+            Err(StoreError::Missing) if options.allow_memory => None,
+            Err(error) => return Err(error.into()),
+        };
+        let durability = match &idb {
+            None => "memory",
+            Some(_) if options.is_relaxed() => "relaxed",
+            Some(_) => "strict",
+        };
+        let (remote, fetch) = remote(&options, &callbacks);
+        let place = idb.clone().map_or_else(|| Place::Memory(MemoryStore::default()), Place::Idb);
+        let host = DoorStore { place, relaxed: options.is_relaxed() };
+        let host = BrowserHost::new(&name, host, remote);
+        let config = Config { rules, owner: options.owner(), ..Config::default() };
+        let engine = Engine::open(host, config).await?;
+        let storage = Storage { durability, persisted: None, usage: None, quota: None };
+        let inner = Rc::new(Inner {
+            engine,
+            callbacks,
+            fetch,
+            channel: RefCell::default(),
+            signals: RefCell::default(),
+            storage: RefCell::new(storage),
+            looked: Cell::default(),
+            trouble: Cell::default(),
+            hearing: Cell::default(),
+        });
+        inner.listen(&name, idb.as_ref());
+        spawn_local(Rc::clone(&inner.engine).run());
+        Ok(Self(inner))
+    }
+
     fn engine(&self) -> Rc<Engine<DoorHost>> {
         Rc::clone(&self.0.engine)
     }
 
-    async fn write(
+    fn write(
         &self,
         collection: String,
         id: Option<String>,
-        action: Action,
+        action: Result<Action, SyncError>,
         urgency: Option<String>,
-    ) -> Result<String, JsValue> {
-        let urgency = match urgency {
-            None => None,
-            Some(name) => Some(priority(&name).ok_or_else(|| {
-                refused(Code::InvalidValue, "priority", "\"high\", \"normal\" or \"low\"")
-            })?),
-        };
-        let request = WriteRequest { collection, id, action, priority: urgency };
-        let written = self.engine().write(request).await.map_err(|error| thrown(&error))?;
-        Ok(convert::written(&written.key.id, written.op))
+    ) -> Promise {
+        let engine = self.engine();
+        promise(async move {
+            let urgency = match urgency.as_deref().map(priority) {
+                Some(None) => {
+                    return Err(refused(Code::InvalidValue, "priority", "high, normal or low"));
+                }
+                Some(urgency) => urgency,
+                None => None,
+            };
+            let request = WriteRequest { collection, id, action: action?, priority: urgency };
+            let written = engine.write(request).await?;
+            Ok(Some(convert::written(&written.key.id, written.op)))
+        })
     }
 
-    async fn again(&self, op: &str, patch: Option<&str>) -> Result<String, JsValue> {
-        let op = known(OpId::parse(op), "opId")?;
-        let patch = patch.map(convert::document).transpose()?;
-        let engine = self.engine();
-        let again = engine.retry(op, patch.as_ref()).await.map_err(|error| thrown(&error))?;
-        let entry = engine.operation(again).await.map_err(|error| thrown(&error))?;
-        Ok(convert::written(entry.as_ref().map_or("", |entry| &entry.op.key.id), again))
+    fn again(&self, op: &str, patch: Option<Result<Document, SyncError>>) -> Promise {
+        let (engine, op) = (self.engine(), known(OpId::parse(op), "opId"));
+        promise(async move {
+            let patch = patch.transpose()?;
+            let again = engine.retry(op?, patch.as_ref()).await?;
+            let entry = engine.operation(again).await?;
+            Ok(Some(convert::written(entry.as_ref().map_or("", |entry| &entry.op.key.id), again)))
+        })
     }
 }
 
+/// What a method of the door does. Boxed, so that the way to a promise exists once in the module and not once for each.
+type Work = Pin<Box<dyn Future<Output = Result<Option<String>, SyncError>>>>;
+
+fn promise(work: impl Future<Output = Result<Option<String>, SyncError>> + 'static) -> Promise {
+    fn boxed(work: Work) -> Promise {
+        future_to_promise(async move {
+            match work.await {
+                Ok(text) => Ok(text.map_or(JsValue::UNDEFINED, JsValue::from)),
+                Err(error) => Err(thrown(&error)),
+            }
+        })
+    }
+    boxed(Box::pin(work))
+}
+
 /// An id that cannot be one names nothing.
-fn known<T>(id: Option<T>, path: &str) -> Result<T, JsValue> {
+fn known<T>(id: Option<T>, path: &str) -> Result<T, SyncError> {
     id.ok_or_else(|| refused(Code::NotFound, path, "there is nothing of this id"))
 }
 
