@@ -1,6 +1,8 @@
 //! Who may know whom: the dependency table of `docs/architecture.md`, checked against the text of `src`.
 #![cfg(not(target_arch = "wasm32"))]
 
+use std::path::Path;
+
 /// A room of the house, the rooms it may import, and what it must not even name.
 struct Room {
     name: &'static str,
@@ -165,29 +167,30 @@ fn first_names(tail: &str) -> Vec<String> {
     names
 }
 
-fn files(dir: &std::path::Path, below: &str, found: &mut Vec<(String, String)>) {
-    let mut entries: Vec<_> = std::fs::read_dir(dir).unwrap().map(Result::unwrap).collect();
-    entries.sort_by_key(std::fs::DirEntry::file_name);
-    for entry in entries {
-        let name = entry.file_name().into_string().unwrap();
-        let path = if below.is_empty() { name.clone() } else { format!("{below}/{name}") };
-        if entry.file_type().unwrap().is_dir() {
-            files(&entry.path(), &path, found);
+fn files(dir: &Path, below: &str, found: &mut Vec<(String, String)>) -> std::io::Result<()> {
+    for entry in std::fs::read_dir(dir)? {
+        let entry = entry?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let path = if below.is_empty() { name } else { format!("{below}/{name}") };
+        if entry.file_type()?.is_dir() {
+            files(&entry.path(), &path, found)?;
         } else if path.ends_with(".rs") {
-            found.push((path, std::fs::read_to_string(entry.path()).unwrap()));
+            found.push((path, std::fs::read_to_string(entry.path())?));
         }
     }
+    Ok(())
 }
 
-fn source() -> Vec<(String, String)> {
+fn source() -> std::io::Result<Vec<(String, String)>> {
     let mut found = Vec::new();
-    files(&std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), "", &mut found);
-    found
+    files(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), "", &mut found)?;
+    found.sort();
+    Ok(found)
 }
 
 #[test]
 fn the_house_keeps_its_table() {
-    let source = source();
+    let source = source().unwrap();
     assert!(source.len() > 40, "read {} files", source.len());
     let found: Vec<String> = source.iter().flat_map(|(path, text)| breaches(path, text)).collect();
     assert!(found.is_empty(), "{}", found.join("\n"));
@@ -195,7 +198,7 @@ fn the_house_keeps_its_table() {
 
 #[test]
 fn every_room_is_in_the_table_and_in_the_house() {
-    let source = source();
+    let source = source().unwrap();
     for room in ROOMS {
         let is_there = source.iter().any(|(path, _)| modules_of(path).first() == Some(&room.name));
         assert!(is_there, "there is no `{}`", room.name);
@@ -204,7 +207,7 @@ fn every_room_is_in_the_table_and_in_the_house() {
 
 #[test]
 fn what_only_a_browser_has_is_compiled_only_there() {
-    let source = source();
+    let source = source().unwrap();
     let (_, lib) = source.iter().find(|(path, _)| path == "lib.rs").unwrap();
     let lines: Vec<&str> = lib.lines().collect();
     for room in WEB_ROOMS {

@@ -256,9 +256,9 @@ impl Gather {
     }
 
     fn ready_root(&self) -> Option<(usize, Wall, Wall)> {
-        self.need.roots.iter().find_map(|root| match root {
-            Root::Ready { limit, now, horizon } => Some((*limit, *now, now.plus(*horizon))),
-            _ => None,
+        self.need.roots.iter().find_map(|root| {
+            let Root::Ready { limit, now, horizon } = root else { return None };
+            Some((*limit, *now, now.plus(*horizon)))
         })
     }
 

@@ -12,11 +12,14 @@ use crate::layout::{self, Gather, Key, Query, Row, RowChange, RowText};
 use crate::model::{Changeset, Need, Snapshot, StoreError, Verb};
 use crate::port::RawStore;
 
+/// An index: its keys, each with the key of the row.
+type Entries = BTreeMap<(Key, Key), ()>;
+
 /// Rows by store and key. May be shared by several "tabs", and copied to look at a power cut.
 #[derive(Debug, Clone, Default)]
 pub struct Disk {
     stores: BTreeMap<&'static str, BTreeMap<Key, Row>>,
-    indexes: BTreeMap<(&'static str, &'static str), BTreeMap<(Key, Key), ()>>,
+    indexes: BTreeMap<(&'static str, &'static str), Entries>,
 }
 
 impl Disk {

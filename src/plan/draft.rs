@@ -588,7 +588,7 @@ impl<'a> Draft<'a> {
             self.ops
                 .values()
                 .filter(|op| op.key == *key && op.seq >= first && op.is_visible())
-                .fold(Some(on.clone()), |view, op| op.replay(view.as_ref()))
+                .try_fold(on.clone(), |view, op| op.replay(Some(&view)))
                 .unwrap_or(Presence::Deleted)
         };
         match theirs {
@@ -635,7 +635,7 @@ impl<'a> Draft<'a> {
                 self.ops
                     .values()
                     .filter(|op| op.key == gone.key && op.seq > gone.seq && op.is_visible())
-                    .fold(Some(was), |view, op| op.replay(view.as_ref()))
+                    .try_fold(was, |view, op| op.replay(Some(&view)))
                     .unwrap_or(Presence::Deleted)
             }
         };

@@ -67,7 +67,11 @@ fn every_kind_meets_every_strategy() {
                 let case = format!("{kind:?} {strategy:?} sent: {sent}");
                 let shown = match strategy {
                     Strategy::ServerWins => theirs,
-                    _ => ours,
+                    Strategy::ClientWins
+                    | Strategy::LastWriteWins
+                    | Strategy::Merge
+                    | Strategy::Manual
+                    | Strategy::Callback => ours,
                 };
                 match shown {
                     Some(text) => till.sees("o1", text),
@@ -76,7 +80,7 @@ fn every_kind_meets_every_strategy() {
                 let asks = match strategy {
                     Strategy::Merge | Strategy::Manual => Some(Asks::Person),
                     Strategy::Callback => Some(Asks::Callback),
-                    _ => None,
+                    Strategy::ServerWins | Strategy::ClientWins | Strategy::LastWriteWins => None,
                 };
                 assert_eq!(till.open_conflicts() == 1, asks.is_some(), "{case}");
                 if let Some(asks) = asks {

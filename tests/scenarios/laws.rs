@@ -146,7 +146,7 @@ fn exists(s: &Snapshot, key: &EntityKey) -> bool {
         .get(key)
         .and_then(|record| record.base.as_ref())
         .is_some_and(|base| base.presence.document().is_some());
-    creates.iter().all(|op| settled(&op) || (live && given_up(&op)))
+    creates.iter().all(|op: &&Operation| settled(op) || (live && given_up(op)))
 }
 
 /// R10 and P37, counted from the rows.

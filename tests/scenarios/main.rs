@@ -22,3 +22,5 @@ mod parked;
 mod pulls;
 #[cfg(test)]
 mod till;
+#[cfg(test)]
+mod world;

@@ -1,0 +1,399 @@
+//! The smallest world in which an engine runs: a clock that is set forward when everybody waits, an honest server with faults on
+//! order, a disk in memory whose commits may be cut off from their answer.
+
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::future::{Future, pending, poll_fn};
+use std::pin::{Pin, pin};
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
+
+use holdfast::engine::{Config, Engine, Event, WriteRequest};
+use holdfast::memory::{Disk, MemoryStore};
+use holdfast::model::{
+    Batch, Capabilities, Changeset, Cursor, Departure, EntityKey, Halt, Mono, Need, OpId, Outcome,
+    Presence, PullPage, PushReply, RemoteChange, Scope, Snapshot, StoreError, Strategy, Theirs,
+    Verb, Version, Wall,
+};
+use holdfast::plan::write::Action;
+use holdfast::port::{Clock, Host, Leadership, RawStore, Remote, Rng};
+
+use crate::till::{doc, rules};
+
+const START: u64 = 1_763_650_000_000;
+
+/// What goes wrong with one request.
+#[derive(Clone)]
+pub(crate) enum Fault {
+    /// It never comes to the server.
+    Halt(Halt),
+    /// The server did it; the answer is lost.
+    AnswerLost,
+}
+
+#[derive(Default)]
+pub(crate) struct Server {
+    records: BTreeMap<EntityKey, (u64, Presence, Option<OpId>)>,
+    changed: Vec<EntityKey>,
+    verdicts: BTreeMap<OpId, Outcome>,
+    pub(crate) effects: BTreeMap<OpId, u32>,
+    pub(crate) batches: Vec<Vec<OpId>>,
+    pub(crate) pulls: u32,
+    pub(crate) faults: VecDeque<Fault>,
+    /// Requests with more operations are too large.
+    pub(crate) room: Option<usize>,
+    /// A request with one of these is refused as a whole.
+    pub(crate) poison: BTreeSet<String>,
+    /// An operation on one of these is refused.
+    pub(crate) refuses: BTreeSet<String>,
+    /// Cursors of earlier histories are too old.
+    pub(crate) history: u32,
+}
+
+impl Server {
+    fn push(&mut self, batch: &Batch) -> PushReply {
+        self.batches.push(batch.operations.iter().map(|it| it.op).collect());
+        if self.room.is_some_and(|room| batch.operations.len() > room) {
+            return PushReply::halted(Halt::TooLarge);
+        }
+        if batch.operations.iter().any(|it| self.poison.contains(&it.id)) {
+            return PushReply::halted(Halt::BatchRefused);
+        }
+        let outcomes = batch.operations.iter().map(|it| (it.op, self.verdict(it))).collect();
+        PushReply { outcomes, ..PushReply::default() }
+    }
+
+    fn verdict(&mut self, it: &Departure) -> Outcome {
+        if let Some(known) = self.verdicts.get(&it.op) {
+            return known.clone();
+        }
+        let verdict = if self.refuses.contains(&it.id) {
+            crate::till::rejected("validation")
+        } else {
+            self.effect(it)
+        };
+        self.verdicts.insert(it.op, verdict.clone());
+        verdict
+    }
+
+    fn effect(&mut self, it: &Departure) -> Outcome {
+        let key = EntityKey::new(&*it.collection, &*it.id);
+        let known = self.records.get(&key);
+        let (version, presence) = known.map_or((0, None), |(at, is, _)| (*at, Some(is.clone())));
+        let assumed = it.assumed == known.map(|_| Version::Number(version));
+        if !assumed {
+            let version = Some(Version::Number(version));
+            let theirs = match presence {
+                Some(Presence::Live(document)) => Theirs::Live { document, version, stamp: None },
+                Some(Presence::Deleted) | None => Theirs::Deleted { version, stamp: None },
+            };
+            return Outcome::Conflict { theirs, other: None, token: None };
+        }
+        let after = it.intent.replay(presence.as_ref()).unwrap_or(Presence::Deleted);
+        *self.effects.entry(it.op).or_default() += 1;
+        crate::till::applied(self.put(key, after, Some(it.op)))
+    }
+
+    fn put(&mut self, key: EntityKey, presence: Presence, op: Option<OpId>) -> u64 {
+        let version = self.records.get(&key).map_or(0, |(version, ..)| *version) + 1;
+        self.changed.retain(|known| *known != key);
+        self.changed.push(key.clone());
+        self.records.insert(key, (version, presence, op));
+        version
+    }
+
+    /// Another device writes.
+    pub(crate) fn writes(&mut self, id: &str, text: &str) {
+        self.put(crate::till::order(id), Presence::Live(doc(text)), None);
+    }
+
+    pub(crate) fn has(&self, id: &str) -> Option<String> {
+        match &self.records.get(&crate::till::order(id))?.1 {
+            Presence::Live(document) => Some(document.text().to_owned()),
+            Presence::Deleted => None,
+        }
+    }
+
+    fn pull(&mut self, cursor: Option<&Cursor>) -> Result<PullPage, Halt> {
+        self.pulls += 1;
+        // Every page is the whole: small, and right by redelivery.
+        let prefix = format!("h{}-", self.history);
+        if cursor.is_some_and(|cursor| !cursor.0.starts_with(&prefix)) {
+            return Err(Halt::Expired);
+        }
+        let changes = self.changed.iter().map(|key| {
+            let (version, presence, op) = &self.records[key];
+            RemoteChange {
+                key: key.clone(),
+                presence: presence.clone(),
+                version: Some(Version::Number(*version)),
+                stamp: None,
+                op: *op,
+            }
+        });
+        let versions: u64 = self.records.values().map(|(version, ..)| version).sum();
+        let next = Cursor(format!("{prefix}{versions}"));
+        let changes = changes.collect();
+        Ok(PullPage { changes, unreadable: Vec::new(), next, more: false, bytes: 0 })
+    }
+}
+
+#[derive(Default)]
+pub(crate) struct Time {
+    now: Cell<u64>,
+    alarms: RefCell<BTreeSet<u64>>,
+}
+
+impl Clock for Time {
+    fn wall(&self) -> Wall {
+        Wall(START + self.now.get())
+    }
+
+    fn mono(&self) -> Mono {
+        Mono(self.now.get())
+    }
+
+    fn sleep_until(&self, at: Mono) -> impl Future<Output = ()> {
+        poll_fn(move |_| {
+            if self.now.get() >= at.0 {
+                return Poll::Ready(());
+            }
+            self.alarms.borrow_mut().insert(at.0);
+            Poll::Pending
+        })
+    }
+}
+
+/// Distinct numbers, the same in every run.
+#[derive(Default)]
+pub(crate) struct Lots(Cell<u64>);
+
+impl Rng for Lots {
+    fn next(&self) -> u64 {
+        self.0.set(self.0.get() + 1);
+        // A multiplicative hash: neighbouring counts give distant numbers.
+        self.0.get().wrapping_mul(0x9e37_79b9_7f4a_7c15)
+    }
+}
+
+#[derive(Default)]
+pub(crate) struct Lead;
+
+impl Leadership for Lead {
+    async fn acquire(&self) {}
+    fn lost(&self) -> impl Future<Output = ()> {
+        pending()
+    }
+    fn release(&self) {}
+}
+
+/// A store whose answer to a named transaction may get lost after it was written.
+#[derive(Default)]
+pub(crate) struct Shelf {
+    inner: MemoryStore,
+    pub(crate) loses: RefCell<VecDeque<&'static str>>,
+}
+
+impl RawStore for Shelf {
+    async fn run(
+        &self,
+        verb: &Verb,
+        need: Need,
+        decide: &mut dyn FnMut(&Snapshot) -> Changeset,
+    ) -> Result<(), StoreError> {
+        self.inner.run(verb, need, decide).await?;
+        let mut loses = self.loses.borrow_mut();
+        if loses.front() == Some(&verb.name) {
+            loses.pop_front();
+            return Err(StoreError::Failed("the answer was lost".into()));
+        }
+        Ok(())
+    }
+
+    async fn read(&self, need: Need) -> Result<Snapshot, StoreError> {
+        self.inner.read(need).await
+    }
+
+    async fn list(&self, collection: &str) -> Result<Snapshot, StoreError> {
+        self.inner.list(collection).await
+    }
+}
+
+#[derive(Default)]
+pub(crate) struct Wire {
+    pub(crate) server: RefCell<Server>,
+}
+
+impl Remote for Wire {
+    async fn push(&self, batch: &Batch) -> PushReply {
+        let fault = self.server.borrow_mut().faults.pop_front();
+        match fault {
+            Some(Fault::Halt(halt)) => PushReply::halted(halt),
+            Some(Fault::AnswerLost) => {
+                self.server.borrow_mut().push(batch);
+                PushReply::halted(Halt::Unreachable)
+            }
+            None => self.server.borrow_mut().push(batch),
+        }
+    }
+
+    async fn pull(&self, _: &Scope, cursor: Option<&Cursor>) -> Result<PullPage, Halt> {
+        let fault = self.server.borrow_mut().faults.pop_front();
+        match fault {
+            Some(Fault::Halt(halt)) => Err(halt),
+            Some(Fault::AnswerLost) => Err(Halt::Unreachable),
+            None => self.server.borrow_mut().pull(cursor),
+        }
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities { groups: false, whole_record: false, pull_first: false, versions: true }
+    }
+}
+
+#[derive(Default)]
+pub(crate) struct Tab {
+    pub(crate) shelf: Shelf,
+    pub(crate) wire: Wire,
+    time: Time,
+    lots: Lots,
+    lead: Lead,
+}
+
+impl Host for Tab {
+    type Store = Shelf;
+    type Remote = Wire;
+    type Clock = Time;
+    type Rng = Lots;
+    type Leadership = Lead;
+
+    fn store(&self) -> &Shelf {
+        &self.shelf
+    }
+    fn remote(&self) -> &Wire {
+        &self.wire
+    }
+    fn clock(&self) -> &Time {
+        &self.time
+    }
+    fn rng(&self) -> &Lots {
+        &self.lots
+    }
+    fn leadership(&self) -> &Lead {
+        &self.lead
+    }
+}
+
+/// An engine, its loop, and the world around it.
+pub(crate) struct World {
+    pub(crate) engine: Rc<Engine<Tab>>,
+    cycles: Pin<Box<dyn Future<Output = ()>>>,
+    pub(crate) events: Rc<RefCell<Vec<Event>>>,
+}
+
+/// Polls without anything to do before the clock is set forward.
+const PATIENCE: usize = 8;
+
+impl World {
+    pub(crate) fn new(strategy: Strategy) -> Self {
+        Self::on(Rc::default(), strategy)
+    }
+
+    pub(crate) fn on(disk: Rc<RefCell<Disk>>, strategy: Strategy) -> Self {
+        let shelf = Shelf { inner: MemoryStore::on(disk), ..Shelf::default() };
+        let tab = Tab { shelf, ..Tab::default() };
+        let config = Config { rules: rules(strategy), ..Config::default() };
+        let engine = holdfast::memory::contract::block_on(Engine::open(tab, config)).unwrap();
+        let events = Rc::new(RefCell::new(Vec::new()));
+        let heard = Rc::clone(&events);
+        engine.subscribe(move |event| heard.borrow_mut().push(event.clone()));
+        let cycles = Box::pin(Rc::clone(&engine).run());
+        Self { engine, cycles, events }
+    }
+
+    pub(crate) fn server(&self) -> std::cell::RefMut<'_, Server> {
+        self.engine.host().wire.server.borrow_mut()
+    }
+
+    pub(crate) fn fault(&self, fault: Fault) {
+        self.server().faults.push_back(fault);
+    }
+
+    /// The next time somebody waits for.
+    fn forward(&self) -> bool {
+        let time = &self.engine.host().time;
+        let next = time.alarms.borrow_mut().pop_first();
+        match next {
+            Some(at) => {
+                time.now.set(time.now.get().max(at));
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// Runs the world until a future is ready; at most a day of its time.
+    pub(crate) fn until<T>(&mut self, future: impl Future<Output = T>) -> T {
+        let mut future = pin!(future);
+        let mut cx = Context::from_waker(Waker::noop());
+        let mut idle = 0;
+        while self.engine.host().time.now.get() < 86_400_000 {
+            if let Poll::Ready(value) = future.as_mut().poll(&mut cx) {
+                return value;
+            }
+            let _ = self.cycles.as_mut().poll(&mut cx);
+            idle += 1;
+            if idle % PATIENCE == 0 {
+                assert!(self.forward(), "P8: everybody waits, nobody for a time");
+            }
+        }
+        panic!("P8: not in a day")
+    }
+
+    /// Runs the world for a while.
+    pub(crate) fn runs_for(&mut self, millis: u64) {
+        let engine = Rc::clone(&self.engine);
+        let clock = &engine.host().time;
+        let until = Mono(clock.now.get() + millis);
+        self.until(clock.sleep_until(until));
+    }
+
+    /// Writes without letting the loop run.
+    pub(crate) fn writes(&self, id: &str, action: Action) -> OpId {
+        self.tries(id, action).unwrap()
+    }
+
+    pub(crate) fn tries(
+        &self,
+        id: &str,
+        action: Action,
+    ) -> Result<OpId, holdfast::model::SyncError> {
+        let request = WriteRequest {
+            collection: "orders".into(),
+            id: Some(id.into()),
+            action,
+            priority: None,
+        };
+        let written = holdfast::memory::contract::block_on(self.engine.write(request));
+        written.map(|written| written.op)
+    }
+
+    pub(crate) fn creates(&self, id: &str) -> OpId {
+        self.writes(id, Action::Create(doc(r#"{"n":1}"#)))
+    }
+
+    pub(crate) fn patches(&self, id: &str, text: &str) -> OpId {
+        self.writes(id, Action::Patch(doc(text)))
+    }
+
+    pub(crate) fn drains(&mut self) -> holdfast::engine::Drained {
+        let engine = Rc::clone(&self.engine);
+        self.until(engine.drain()).unwrap()
+    }
+
+    /// P6: nothing happened twice.
+    pub(crate) fn effects_are_single(&self) {
+        let server = self.server();
+        assert!(server.effects.values().all(|count| *count == 1), "{:?}", server.effects);
+    }
+}
