@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use anyhow::{Context as _, Result, bail};
 use serde_json::{Value, json};
 
-use self::orders::Figures;
+use self::orders::{Figures, Shop};
 use crate::args::Args;
 use crate::demo::{self, Server};
 use crate::shell::{self, Cmd, Stopwatch, find_program, root, target};
@@ -26,6 +26,8 @@ const FAULTS: [&str; 2] = ["apply-then-drop:5@push", "cut:7@push"];
 /// A small file makes so few requests that trouble has to come more often.
 const SMALL_FAULTS: [&str; 2] = ["apply-then-drop:2@push", "cut:3@push"];
 const SMALL: u64 = 500;
+/// How often a day may begin: that Chromium deletes its own database happens once in many runs.
+const ATTEMPTS: u32 = 3;
 /// Seconds for the browser's part.
 const LIMIT: u64 = 600;
 
@@ -61,10 +63,30 @@ pub(crate) fn run(words: &[String]) -> Result<()> {
         pkg::build()?;
         demo::server()?;
     }
-    let [dropped, cut] = if given.orders < SMALL { SMALL_FAULTS } else { FAULTS };
 
+    for _ in 0..ATTEMPTS {
+        match day(&shop, seed)? {
+            Ending::Compared => return Ok(()),
+            Ending::DeletedByChromium(why) => println!(
+                "  Chromium found its own database corrupt after a kill and deleted it ({why});\n  \
+                 the day begins again on a new profile"
+            ),
+        }
+    }
+    bail!("Chromium deleted its own database {ATTEMPTS} times")
+}
+
+enum Ending {
+    Compared,
+    DeletedByChromium(String),
+}
+
+fn day(shop: &Shop, seed: Option<u32>) -> Result<Ending> {
     // A directory of its own, so that two runs at once do not meet.
     let dir = target("replay").join(std::process::id().to_string());
+    let clear = || std::fs::remove_dir_all(&dir).with_context(|| dir.display().to_string());
+    let given = shop.figures();
+    let [dropped, cut] = if given.orders < SMALL { SMALL_FAULTS } else { FAULTS };
     let watch = Stopwatch::start();
     let database = dir.join("server.db");
     let faults = ["--quiet", "--fault", dropped, "--fault", cut];
@@ -89,18 +111,21 @@ pub(crate) fn run(words: &[String]) -> Result<()> {
         .env("CHROMIUM", chromium)
         .run()?;
     drop(server);
+    let result: Value = serde_json::from_slice(&shell::read(&result_file)?).context("result")?;
+    if let Some(why) = result.get("deletedByChromium") {
+        clear()?;
+        return Ok(Ending::DeletedByChromium(why.to_string()));
+    }
     let audit = Cmd::new(demo::server_program()).args(["audit", "--database"]).arg(&database);
-    let day = Day {
-        given,
-        result: serde_json::from_slice(&shell::read(&result_file)?).context("result")?,
-        audit: serde_json::from_str(&audit.read()?).context("audit")?,
-    };
+    let audit = serde_json::from_str(&audit.read()?).context("audit")?;
+    let day = Day { given, result, audit };
     print!("{}", day.table(watch.elapsed().as_secs_f64()));
     let differences = day.differences();
     if !differences.is_empty() {
         bail!("{}; everything is in {}", differences.join("; "), dir.display());
     }
-    std::fs::remove_dir_all(&dir).with_context(|| dir.display().to_string())
+    clear()?;
+    Ok(Ending::Compared)
 }
 
 fn default_file() -> PathBuf {
@@ -308,11 +333,9 @@ mod tests {
             set(&mut day.result, pointer, to);
             assert!(!day.differences().is_empty(), "{pointer}");
         }
-        for (pointer, to) in [
-            ("/maxEffects", json!(2)),
-            ("/effects", json!(6)),
-            ("/orders/cents", json!(-500)),
-        ] {
+        for (pointer, to) in
+            [("/maxEffects", json!(2)), ("/effects", json!(6)), ("/orders/cents", json!(-500))]
+        {
             let mut day = good();
             set(&mut day.audit, pointer, to);
             assert!(!day.differences().is_empty(), "{pointer}");

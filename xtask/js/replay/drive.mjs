@@ -4,7 +4,8 @@
 //
 // JOB is a file of `{address, token, pkg, profile, menu, orders, seed?, limit}`: `menu` and `orders` are lists
 // of `{id, document}`, `pkg` the built package, `profile` a directory that is not there yet, `limit` in
-// seconds. RESULT is written when the day is over, whatever it shows: to judge is for the caller.
+// seconds. RESULT is written when the day is over, whatever it shows: to judge is for the caller. Where Chromium
+// itself deleted the database, the day ends at once and RESULT is `{deletedByChromium}`, with its reason.
 import { randomInt } from "node:crypto";
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join, relative } from "node:path";
@@ -35,7 +36,7 @@ setTimeout(() => {
 /** By id, what a page said it had stored: the operation that carries it. */
 const receipts = new Map();
 const lost = new Set();
-const day = { kills: { writing: 0, draining: 0 }, pushes: 0, unanswered: 0 };
+const day = { kills: { writing: 0, draining: 0 }, pushes: 0, answered: 0 };
 /** When the next kill is due: at so many sales stored (the smallest number last), or at a request. */
 let killAt;
 let browser;
@@ -99,7 +100,7 @@ const result = {
   seed,
   kills: day.kills,
   pushes: day.pushes,
-  unanswered: day.unanswered,
+  unanswered: day.pushes - day.answered,
   device: figures(device),
   server: figures(server),
   lost: [...given.keys()].filter((id) => lost.has(id) || !device.has(id) || !server.has(id)),
@@ -133,6 +134,10 @@ async function open({ offline }) {
       kill();
     }
   });
+  await context.exposeBinding("deleted", (_source, deletedByChromium) => {
+    writeFileSync(resultFile, JSON.stringify({ deletedByChromium }));
+    process.exit(0);
+  });
   page = context.pages()[0] ?? (await context.newPage());
   page.on("pageerror", (error) => console.error(`  page: ${error.message}`));
   page.on("console", (message) => {
@@ -145,8 +150,8 @@ async function open({ offline }) {
     day.pushes += 1;
     if (killAt?.pushes === day.pushes) kill();
   });
-  page.on("requestfailed", (request) => {
-    if (request.url().endsWith("/api/push")) day.unanswered += 1;
+  page.on("requestfinished", (request) => {
+    if (request.url().endsWith("/api/push")) day.answered += 1;
   });
   await page.goto(`${job.address}/replay/page.html`);
   await page.waitForFunction(() => "till" in globalThis);

@@ -3,6 +3,17 @@ import { isHoldfastError, SyncManager, standard } from "/pkg/index.js";
 
 let sync;
 
+// Chromium deletes a database that it finds corrupt, and says so where one looks: LevelDB goes on writing behind a
+// record that a SIGKILL tore, and cannot read it at the start after next. That is a loss, but none of ours.
+const open = IDBFactory.prototype.open;
+IDBFactory.prototype.open = function (...words) {
+  const request = open.apply(this, words);
+  request.addEventListener("upgradeneeded", ({ dataLoss, dataLossMessage }) => {
+    if (dataLoss === "total") globalThis.deleted(dataLossMessage);
+  });
+  return request;
+};
+
 globalThis.till = {
   async open(token) {
     sync = await SyncManager.open({
