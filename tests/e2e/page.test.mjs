@@ -192,3 +192,22 @@ test("without the wasm file the till opens all the same, from the copy in its sc
     await orderState(till, id, "synced");
   });
 });
+
+test("a long sync shows a bar, and selling goes on meanwhile", async () => {
+  await inShop({ faults: ["delay:1500@push"] }, async (shop) => {
+    const browser = await shop.browser();
+    const till = await shop.till(browser);
+    await status(till, "synced");
+    await browser.context.setOffline(true);
+    await status(till, "offline");
+    const ids = [await sell(till, ["chips"]), await sell(till, ["slaw"])];
+    await browser.context.setOffline(false);
+    const bar = till.getByRole("progressbar");
+    await bar.waitFor();
+    ids.push(await sell(till, ["greens"]));
+    await status(till, "synced");
+    await bar.waitFor({ state: "detached" });
+    for (const id of ids) await orderState(till, id, "synced");
+    assert.equal((await shop.audit()).orders.cents, 420 + 350 + 450);
+  });
+});

@@ -1,3 +1,4 @@
+import type { Progress } from "holdfast";
 import { useSnapshot } from "../cell";
 import { useTill } from "./context";
 import { Icon, type IconName, Mark } from "./icons";
@@ -51,11 +52,8 @@ export function Header({ view, onSync, onHelp, onPerson }: Props) {
 
 function Navigation({ view }: { view: View }) {
   const till = useTill();
-  const { parked } = useSnapshot(till.status).outbox;
-  const { entries, conflicts } = useSnapshot(till.outbox);
-  const waiting = entries.filter(
-    (entry) => entry.state === "queued" || entry.state === "in-flight",
-  ).length;
+  const { pending: waiting, parked } = useSnapshot(till.status).outbox;
+  const { conflicts } = useSnapshot(till.outbox);
   const alarms = Math.max(parked, conflicts.length);
   return (
     <nav class="views" aria-label="Views">
@@ -83,13 +81,27 @@ function Navigation({ view }: { view: View }) {
 function SyncProgress() {
   const till = useTill();
   const step = useSnapshot(till.progress);
-  if (!step) return null;
-  const what = step.phase === "push" ? "Sending" : "Fetching";
-  const label = step.total ? `${what} ${step.done} of ${step.total}` : `${what} ${step.done}`;
+  const { kind, outbox } = useSnapshot(till.status);
+  if (kind !== "syncing") return null;
+  const { label, total } = progressOf(step, outbox.pending);
   return (
     <div class="progress">
-      <progress aria-label={label} {...(step.total ? { value: step.done, max: step.total } : {})} />
+      <progress aria-label={label} {...(step && total ? { value: step.done, max: total } : {})} />
       <span>{label}</span>
     </div>
   );
+}
+
+function progressOf(
+  step: Progress | undefined,
+  pending: number,
+): { label: string; total?: number } {
+  if (!step) return { label: "Syncing" };
+  if (step.phase === "pull") {
+    const label = step.total ? `${step.done} of ${step.total}` : `${step.done}`;
+    return { label: `Fetching ${label}`, ...(step.total && { total: step.total }) };
+  }
+  // Sales go on while older ones are being sent, so what is still to go may be more than it was.
+  const total = Math.max(step.total ?? 0, step.done + pending);
+  return { label: `Sending ${step.done} of ${total}`, total };
 }
