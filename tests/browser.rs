@@ -527,7 +527,7 @@ async fn a_dropped_request_of_rexies_throws_into_the_page() {
     let rexie = by_rexie("rexie-drop", 1, &["a"]).await;
     cut(has(&rexie, "a", 1.0), 1).await;
     pause(50).await;
-    // This is why a read of ours runs in a task of its own.
+    // This is why our transactions are not rexie's.
     assert!(!js("return globalThis.troubles.join()").as_string().unwrap_or_default().is_empty());
     rexie.close();
 }

@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 use std::future::{Future, poll_fn};
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::task::{Poll, Waker};
 
 use super::clock::Timer;
@@ -64,31 +64,4 @@ pub(crate) async fn within_awake<T>(limit: Millis, future: impl Future<Output = 
         }
     }
     None
-}
-
-/// A future on the heap.
-pub(crate) type Boxed<'a, T> = Pin<Box<dyn Future<Output = T> + 'a>>;
-
-/// Starts all and waits for one after the other. Where they end in their order, as requests of one transaction do, each
-/// wake-up polls one of them, not all.
-pub(crate) async fn in_order<T>(mut futures: Vec<Boxed<'_, T>>) -> Vec<T> {
-    let mut ready: Vec<Option<T>> = Vec::with_capacity(futures.len());
-    poll_fn(|cx| {
-        for future in &mut futures {
-            ready.push(match future.as_mut().poll(cx) {
-                Poll::Ready(value) => Some(value),
-                Poll::Pending => None,
-            });
-        }
-        Poll::Ready(())
-    })
-    .await;
-    let mut values = Vec::with_capacity(ready.len());
-    for (future, early) in futures.into_iter().zip(ready) {
-        values.push(match early {
-            Some(value) => value,
-            None => future.await,
-        });
-    }
-    values
 }

@@ -1,6 +1,6 @@
 //! Keys and rows, from and to JavaScript. A row is `{ text, <index>: key... }` under a key of its own.
 
-use js_sys::{Array, JSON, JsString, Object, Reflect};
+use js_sys::{Array, JSON, Object, Reflect};
 use wasm_bindgen::prelude::*;
 use web_sys::IdbKeyRange;
 
@@ -30,16 +30,16 @@ pub(super) fn key(key: &[Part]) -> Array {
 }
 
 /// The keys that begin with `prefix`, after `after`: a list sorts after every text and number, so it ends the range.
-pub(super) fn range(prefix: &Key, after: Option<&JsValue>) -> Result<Option<IdbKeyRange>, JsValue> {
+pub(super) fn range(prefix: &Key, after: Option<&JsValue>) -> Result<JsValue, JsValue> {
     if prefix.is_empty() && after.is_none() {
-        return Ok(None);
+        return Ok(JsValue::NULL);
     }
     let upper = key(prefix);
     upper.push(&Array::new());
     let prefix: JsValue = key(prefix).into();
     let lower = after.unwrap_or(&prefix);
     IdbKeyRange::bound_with_lower_open_and_upper_open(lower, &upper, after.is_some(), true)
-        .map(Some)
+        .map(JsValue::from)
 }
 
 pub(super) fn row(store: &str, row: &Row) -> Result<JsValue, JsValue> {
@@ -82,10 +82,6 @@ pub(super) fn printable(key: &JsValue) -> String {
     key.as_string().unwrap_or_else(|| String::from("?"))
 }
 
-pub(super) fn printable_key(own: &[Part]) -> String {
-    key(own).join("/").into()
-}
-
 /// An operation's place: the last part of its entry in the index by entity.
 pub(super) fn entity(value: &JsValue) -> Option<Array> {
     if !value.is_object() {
@@ -100,15 +96,6 @@ pub(super) fn record_key(value: &JsValue) -> Option<Key> {
     let entity = entity(value)?;
     let part = |at| entity.get(at).as_string().map(Part::Text);
     Some(vec![part(0)?, part(1)?])
-}
-
-/// How long a row's text is, without copying it.
-pub(super) fn length(value: &JsValue) -> usize {
-    if !value.is_object() {
-        return 0;
-    }
-    let text = value.unchecked_ref::<RowObject>().text();
-    text.dyn_ref::<JsString>().map_or(0, |text| text.length() as usize)
 }
 
 /// The key of an operation's row, known from its entry in the index by entity.

@@ -1,5 +1,6 @@
-//! IndexedDB. Rexie opens, upgrades and reads; commits run on a raw connection of our own, because they need the durability and
-//! the cause of a failure that rexie does not tell (ARCHITECTURE, facts 4 and 7 to 10). Only this room knows.
+//! IndexedDB. Rexie makes and upgrades the stores; transactions run on a connection of our own, because commits need the durability
+//! and the cause of a failure that rexie does not tell (ARCHITECTURE, facts 4 and 7 to 10), and because a request of rexie's that is
+//! dropped before its answer throws into the page. Only this room knows.
 
 mod codec;
 mod open;
@@ -67,15 +68,8 @@ impl From<rexie::Error> for Failure {
         };
         let value: JsValue = match error {
             idb::Error::DomException(error) => error.into(),
-            idb::Error::TransactionOpenFailed(error)
-            | idb::Error::IndexedDbOpenFailed(error)
+            idb::Error::IndexedDbOpenFailed(error)
             | idb::Error::IndexedDbNotFound(error)
-            | idb::Error::ObjectStoreNotFound(error)
-            | idb::Error::IndexNotFound(error)
-            | idb::Error::GetFailed(error)
-            | idb::Error::GetAllFailed(error)
-            | idb::Error::GetAllKeysFailed(error)
-            | idb::Error::CountFailed(error)
             | idb::Error::RequestResultNotFound(error) => error,
             _ => return Self::ended(),
         };

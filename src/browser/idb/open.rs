@@ -1,15 +1,14 @@
-//! Opening: rexie makes and upgrades the stores, then both connections are open.
+//! Opening: rexie makes and upgrades the stores; then our own connection takes over.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::rc::Rc;
 
 use js_sys::{Array, Function, Promise, Reflect};
-use rexie::{Rexie, TransactionMode};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::{JsFuture, spawn_local};
 use web_sys::IdbFactory;
 
-use super::strict::{RawConnection, Taken};
+use super::strict::{Connection, Taken};
 use super::{Failure, schema};
 use crate::browser::wait::{Wakers, within, within_awake};
 use crate::model::{Millis, StoreError};
@@ -23,99 +22,44 @@ pub(super) fn factory() -> Result<Option<IdbFactory>, JsValue> {
     Ok(factory.is_object().then(|| factory.unchecked_into()))
 }
 
-/// Both connections to one database.
-pub(super) struct Connection {
-    reads: RefCell<Option<Rexie>>,
-    pub(super) raw: RawConnection,
-}
-
-impl Connection {
-    pub(super) async fn open(
-        name: &str,
-        version: u32,
-        limit: Millis,
-        on_taken: impl Fn(Taken) + 'static,
-    ) -> Result<Self, StoreError> {
-        // Some platforms throw where others have nothing.
-        if !matches!(factory(), Ok(Some(_))) {
-            return Err(StoreError::Missing);
-        }
-        let both = async {
-            let reads = Connected(Some(LateRexie::open(name, version).await?));
-            let raw = RawConnection::open(name, version, on_taken).await?;
-            Ok::<_, Failure>((reads, raw))
-        };
-        match within_awake(limit, both).await {
-            Some(Ok((mut reads, raw))) => Ok(Self { reads: RefCell::new(reads.0.take()), raw }),
-            Some(Err(failure)) => Err(failure.into()),
-            None if holds_older(name, version).await => Err(StoreError::Blocked),
-            None => Err(StoreError::Timeout),
-        }
+pub(super) async fn open(
+    name: &str,
+    version: u32,
+    limit: Millis,
+    on_taken: impl Fn(Taken) + 'static,
+) -> Result<Connection, StoreError> {
+    // Some platforms throw where others have nothing.
+    if !matches!(factory(), Ok(Some(_))) {
+        return Err(StoreError::Missing);
     }
-
-    /// Begins a reading transaction over all stores.
-    pub(super) fn begin_reading(&self) -> Result<rexie::Transaction, Failure> {
-        let reads = self.reads.borrow();
-        let rexie = reads.as_ref().ok_or_else(Failure::ended)?;
-        Ok(rexie.transaction(&schema::names(), TransactionMode::ReadOnly)?)
-    }
-
-    pub(super) fn close(&self) {
-        self.raw.close();
-        if let Some(reads) = self.reads.take() {
-            reads.close();
-        }
+    let opened = async {
+        prepare(name, version).await?;
+        Connection::open(name, version, on_taken).await
+    };
+    match within_awake(limit, opened).await {
+        Some(Ok(connection)) => Ok(connection),
+        Some(Err(failure)) => Err(failure.into()),
+        None if holds_older(name, version).await => Err(StoreError::Blocked),
+        None => Err(StoreError::Timeout),
     }
 }
 
-impl Drop for Connection {
-    fn drop(&mut self) {
-        self.close();
+/// Has rexie make or upgrade the stores. It does so in a task of its own, which closes rexie's connection even when nobody waits
+/// any more: one that nobody holds would keep every other tab from upgrading.
+async fn prepare(name: &str, version: u32) -> Result<(), Failure> {
+    #[derive(Default)]
+    struct Prepared {
+        end: RefCell<Option<Result<(), Failure>>>,
+        wakers: Wakers,
     }
-}
-
-/// Closes what it holds when nobody took it.
-struct Connected(Option<Rexie>);
-
-impl Drop for Connected {
-    fn drop(&mut self) {
-        if let Some(rexie) = self.0.take() {
-            rexie.close();
-        }
-    }
-}
-
-/// An open of rexie's that goes on when nobody waits for it any more, and then closes what it opened: a connection that nobody
-/// holds would keep every other tab from upgrading.
-#[derive(Default)]
-struct LateRexie {
-    end: RefCell<Option<Result<Connected, Failure>>>,
-    gone: Cell<bool>,
-    wakers: Wakers,
-}
-
-impl LateRexie {
-    async fn open(name: &str, version: u32) -> Result<Rexie, Failure> {
-        struct Waiter(Rc<LateRexie>);
-        impl Drop for Waiter {
-            fn drop(&mut self) {
-                self.0.gone.set(true);
-                self.0.end.take();
-            }
-        }
-        let builder = schema::builder(name, version);
-        let waiter = Waiter(Rc::default());
-        let shared = Rc::clone(&waiter.0);
-        spawn_local(async move {
-            let end = builder.build().await.map(|rexie| Connected(Some(rexie)));
-            if !shared.gone.get() {
-                *shared.end.borrow_mut() = Some(end.map_err(Failure::from));
-                shared.wakers.wake();
-            }
-        });
-        let mut connected = waiter.0.wakers.until(|| waiter.0.end.take()).await?;
-        connected.0.take().ok_or_else(Failure::ended)
-    }
+    let prepared = Rc::new(Prepared::default());
+    let (shared, builder) = (Rc::clone(&prepared), schema::builder(name, version));
+    spawn_local(async move {
+        let end = builder.build().await.map(rexie::Rexie::close).map_err(Failure::from);
+        *shared.end.borrow_mut() = Some(end);
+        shared.wakers.wake();
+    });
+    prepared.wakers.until(|| prepared.end.take()).await
 }
 
 /// Why does an open hang? An older version is there, and somebody holds it; or the platform is stuck.

@@ -19,8 +19,3 @@ pub(super) fn builder(name: &str, version: u32) -> RexieBuilder {
     }
     builder
 }
-
-/// Every transaction spans all stores: which of them a verb writes is known when it has decided.
-pub(super) fn names() -> Vec<&'static str> {
-    STORES.iter().map(|spec| spec.name).collect()
-}

@@ -5,10 +5,8 @@ use std::rc::{Rc, Weak};
 
 use wasm_bindgen_futures::spawn_local;
 
-use super::Failure;
-use super::open::Connection;
-use super::rows::Rows;
-use super::strict::Taken;
+use super::strict::{Connection, Taken};
+use super::{Failure, open, rows};
 use crate::browser::clock::sleep;
 use crate::browser::storage;
 use crate::browser::wait::{Wakers, within_awake};
@@ -85,6 +83,15 @@ enum Work<'a> {
     Commit(&'a Verb, Need, &'a mut dyn FnMut(&Snapshot) -> Changeset),
     Read(Need),
     List(&'a str),
+}
+
+impl Work<'_> {
+    fn durability(&self) -> Option<Durability> {
+        match self {
+            Work::Commit(verb, ..) => Some(verb.durability),
+            Work::Read(_) | Work::List(_) => None,
+        }
+    }
 }
 
 impl IdbStore {
@@ -164,54 +171,23 @@ impl IdbStore {
 }
 
 /// One transaction.
-async fn attempt(connection: &Rc<Connection>, work: &mut Work<'_>) -> Result<Snapshot, Failure> {
-    let (verb, need, decide) = match work {
-        Work::Commit(verb, need, decide) => (verb, need, decide),
-        Work::Read(need) => return read(connection, Reading::Need(need.clone())).await,
-        Work::List(collection) => {
-            return read(connection, Reading::Collection((*collection).to_owned())).await;
-        }
+async fn attempt(connection: &Connection, work: &mut Work<'_>) -> Result<Snapshot, Failure> {
+    let running = connection.begin(work.durability())?;
+    let snapshot = match work {
+        Work::Commit(_, need, _) | Work::Read(need) => rows::gather(&running, need.clone()).await?,
+        Work::List(collection) => rows::list(&running, collection).await?,
     };
-    let running = connection.raw.begin(verb.durability)?;
-    let snapshot = Rows::Writing(&running).gather(need.clone()).await?;
-    let changes = layout::changes(&decide(&snapshot));
+    let changes = match work {
+        Work::Commit(_, _, decide) => layout::changes(&decide(&snapshot)),
+        Work::Read(_) | Work::List(_) => Vec::new(),
+    };
     if changes.is_empty() {
         running.release();
-        return Ok(snapshot);
+    } else {
+        running.write(&changes)?;
+        running.end().await?;
     }
-    running.write(&changes)?;
-    running.end().await?;
     Ok(snapshot)
-}
-
-enum Reading {
-    Need(Need),
-    Collection(String),
-}
-
-/// Reads in a task of its own: a request of rexie's must not be dropped before it is answered, or its handler throws into the page.
-async fn read(connection: &Rc<Connection>, what: Reading) -> Result<Snapshot, Failure> {
-    #[derive(Default)]
-    struct Answer {
-        snapshot: RefCell<Option<Result<Snapshot, Failure>>>,
-        wakers: Wakers,
-    }
-    let answer = Rc::new(Answer::default());
-    let (shared, connection) = (Rc::clone(&answer), Rc::clone(connection));
-    spawn_local(async move {
-        let read = async {
-            let transaction = connection.begin_reading()?;
-            let rows = Rows::Reading(&transaction);
-            match what {
-                Reading::Need(need) => rows.gather(need).await,
-                Reading::Collection(collection) => rows.list(&collection).await,
-            }
-        };
-        let snapshot = read.await;
-        *shared.snapshot.borrow_mut() = Some(snapshot);
-        shared.wakers.wake();
-    });
-    answer.wakers.until(|| answer.snapshot.take()).await
 }
 
 impl Inner {
@@ -233,7 +209,7 @@ impl Inner {
         let weak = Rc::downgrade(self);
         let on_taken = move |taken| taken_away(&weak, number, taken);
         let (version, limit) = (self.settings.version, self.settings.open_limit);
-        let connection = Rc::new(Connection::open(&self.name, version, limit, on_taken).await?);
+        let connection = Rc::new(open::open(&self.name, version, limit, on_taken).await?);
         if self.holds_data.get() && is_empty(&connection).await? {
             turn.0.end(StoreError::Lost);
             return Err(StoreError::Lost);
@@ -276,10 +252,7 @@ impl Inner {
     }
 
     fn note(&self, work: &Work<'_>, snapshot: &Snapshot) {
-        let wrote = match work {
-            Work::Commit(verb, ..) => verb.durability == Durability::Strict,
-            Work::Read(_) | Work::List(_) => false,
-        };
+        let wrote = work.durability() == Some(Durability::Strict);
         if snapshot.meta != Meta::default() {
             self.holds_data.set(true);
         }
@@ -322,8 +295,8 @@ fn taken_away(inner: &Weak<Inner>, number: u32, taken: Taken) {
     }
 }
 
-async fn is_empty(connection: &Rc<Connection>) -> Result<bool, StoreError> {
-    let snapshot = read(connection, Reading::Need(Need::default())).await?;
+async fn is_empty(connection: &Connection) -> Result<bool, Failure> {
+    let snapshot = attempt(connection, &mut Work::Read(Need::default())).await?;
     Ok(snapshot.meta == Meta::default() && snapshot.unreadable.is_empty())
 }
 

@@ -1,17 +1,17 @@
-//! The raw connection that commits: it asks for durability, and it knows why a transaction ended. Rexie can do neither.
+//! The connection that reads and commits: it asks for durability, it knows why a transaction ended, and a request that is dropped
+//! leaves nothing behind. Rexie can do none of it.
 
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use js_sys::{Array, Function, Object, Reflect};
 use wasm_bindgen::prelude::*;
 use web_sys::{Event, IdbDatabase, IdbObjectStore, IdbOpenDbRequest, IdbRequest, IdbTransaction};
 
-use super::schema;
+use super::open::factory;
 use super::{Failure, codec};
 use crate::browser::wait::Wakers;
-use crate::layout::RowChange;
+use crate::layout::{RowChange, STORES};
 use crate::model::Durability;
 
 #[wasm_bindgen]
@@ -52,18 +52,18 @@ pub(super) enum Taken {
 }
 
 /// An open connection.
-pub(super) struct RawConnection {
+pub(super) struct Connection {
     database: Database,
     _taken: Closure<dyn FnMut(Event)>,
 }
 
-impl RawConnection {
+impl Connection {
     pub(super) async fn open(
         name: &str,
         version: u32,
         on_taken: impl Fn(Taken) + 'static,
     ) -> Result<Self, Failure> {
-        let factory = super::open::factory()?.ok_or_else(Failure::missing)?;
+        let factory = factory()?.ok_or_else(Failure::missing)?;
         let request = factory.open_with_u32(name, version)?;
         let database: Database = opened(request).await?.unchecked_into();
         let shared = database.clone();
@@ -85,16 +85,18 @@ impl RawConnection {
         Ok(Self { database, _taken: taken })
     }
 
-    /// Begins a transaction over all stores.
-    pub(super) fn begin(&self, durability: Durability) -> Result<Running, Failure> {
-        let options = Object::new();
-        let durability = match durability {
-            Durability::Strict => "strict",
-            Durability::Relaxed => "relaxed",
+    /// Begins a transaction over all stores: which of them a verb touches is known when it has read. Without a durability it
+    /// only reads.
+    pub(super) fn begin(&self, durability: Option<Durability>) -> Result<Running, Failure> {
+        let (mode, durability) = match durability {
+            None => ("readonly", "default"),
+            Some(Durability::Strict) => ("readwrite", "strict"),
+            Some(Durability::Relaxed) => ("readwrite", "relaxed"),
         };
+        let options = Object::new();
         Reflect::set(&options, &"durability".into(), &durability.into())?;
-        let stores: Array = schema::names().into_iter().map(JsValue::from_str).collect();
-        Ok(Running::new(self.database.begin(&stores, "readwrite", &options)?))
+        let stores: Array = STORES.iter().map(|spec| JsValue::from_str(spec.name)).collect();
+        Ok(Running::new(self.database.begin(&stores, mode, &options)?))
     }
 
     pub(super) fn close(&self) {
@@ -104,7 +106,7 @@ impl RawConnection {
     }
 }
 
-impl Drop for RawConnection {
+impl Drop for Connection {
     fn drop(&mut self) {
         self.close();
     }
@@ -164,7 +166,7 @@ async fn opened(request: IdbOpenDbRequest) -> Result<IdbDatabase, Failure> {
 /// A transaction under way. Dropped before its writes were issued it is aborted; after that it ends by itself, wholly.
 pub(super) struct Running {
     transaction: Transaction,
-    stores: RefCell<BTreeMap<&'static str, IdbObjectStore>>,
+    stores: RefCell<Vec<(&'static str, IdbObjectStore)>>,
     newest: RefCell<Option<IdbRequest>>,
     state: Rc<State>,
     callback: Closure<dyn FnMut(Event)>,
@@ -172,8 +174,7 @@ pub(super) struct Running {
 
 #[derive(Default)]
 struct State {
-    issued: Cell<usize>,
-    answered: Cell<usize>,
+    answered: Cell<bool>,
     written: Cell<bool>,
     end: RefCell<Option<Result<(), Failure>>>,
     wakers: Wakers,
@@ -190,7 +191,7 @@ impl Running {
                 "complete" => *shared.end.borrow_mut() = Some(Ok(())),
                 // The cause is the transaction's own error: full storage fails no request (ARCHITECTURE, fact 10).
                 "abort" => *shared.end.borrow_mut() = Some(Err(Failure::of(&ended.cause()))),
-                _ => shared.answered.set(shared.issued.get()),
+                _ => shared.answered.set(true),
             }
             shared.wakers.wake();
         });
@@ -207,36 +208,39 @@ impl Running {
     }
 
     pub(super) fn store(&self, name: &'static str) -> Result<IdbObjectStore, Failure> {
-        if let Some(store) = self.stores.borrow().get(name) {
+        let mut stores = self.stores.borrow_mut();
+        if let Some((_, store)) = stores.iter().find(|(known, _)| *known == name) {
             return Ok(store.clone());
         }
         let store = self.transaction.object_store(name)?;
-        self.stores.borrow_mut().insert(name, store.clone());
+        stores.push((name, store.clone()));
         Ok(store)
     }
 
-    /// Waits for a request. Requests of one transaction end in the order in which they were issued, so one handler, on the newest
-    /// of them, speaks for all. It runs while the transaction is active, and so does the task that it wakes: a wake-up is a
-    /// microtask.
-    pub(super) async fn answer(&self, request: IdbRequest) -> Result<JsValue, Failure> {
-        let number = self.state.issued.get() + 1;
-        self.state.issued.set(number);
-        let function = self.callback.as_ref().unchecked_ref::<Function>();
-        request.set_onsuccess(Some(function));
-        if let Some(older) = self.newest.replace(Some(request.clone())) {
-            older.set_onsuccess(None);
-        }
+    /// A request that was issued.
+    pub(super) fn ask(&self, request: Result<IdbRequest, JsValue>) -> Result<IdbRequest, Failure> {
+        let request = request?;
+        self.newest.replace(Some(request.clone()));
+        Ok(request)
+    }
+
+    /// Waits until all requests are answered. Requests of one transaction are answered in the order in which they were issued, so
+    /// one handler, on the newest of them, speaks for all. It runs while the transaction is active, and so does the task that it
+    /// wakes: a wake-up is a microtask.
+    pub(super) async fn answered(&self) -> Result<(), Failure> {
         let state = &self.state;
-        state
-            .wakers
-            .until(|| {
-                if state.answered.get() >= number {
-                    return Some(request.result().map_err(|error| Failure::of(&error)));
-                }
-                let end = state.end.borrow();
-                end.as_ref().map(|end| Err(end.clone().err().unwrap_or_else(Failure::ended)))
-            })
-            .await
+        state.answered.set(false);
+        if let Some(newest) = &*self.newest.borrow() {
+            newest.set_onsuccess(Some(self.callback.as_ref().unchecked_ref::<Function>()));
+        }
+        let answered = state.wakers.until(|| {
+            if state.answered.get() {
+                return Some(Ok(()));
+            }
+            let end = state.end.borrow();
+            end.as_ref().map(|end| Err(end.clone().err().unwrap_or_else(Failure::ended)))
+        });
+        answered.await
     }
 
     /// Issues every write, in one go, and asks for the commit.
