@@ -6,7 +6,7 @@ use super::watch::{Commit, Event};
 use super::{Engine, watch};
 use crate::model::{
     Conflict, ConflictId, Counts, Document, EntityKey, Fate, Need, OpId, OpState, Operation,
-    Parked, Presence, Record, Root, Snapshot, SyncError,
+    Parked, Presence, Record, Root, Snapshot, SyncError, Term,
 };
 use crate::port::{Host, RawStore};
 use crate::schedule::Signal;
@@ -106,14 +106,15 @@ impl<H: Host> Engine<H> {
         self.check_open()?;
         let s = self.snapshot(Need::only(vec![Root::Record(key.clone())])).await?;
         let own = s.own_key(key);
-        Ok(s.records.get(&own).and_then(|record| entity(record, &s)))
+        Ok(s.records.get(&own).and_then(|record| entity(record, &s, self.term())))
     }
 
     /// The records of a collection, by id.
     pub async fn list(&self, collection: &str) -> Result<Vec<Entity>, SyncError> {
         self.check_open()?;
         let s = self.host.store().list(collection).await?;
-        Ok(s.records.values().filter_map(|record| entity(record, &s)).collect())
+        let term = self.term();
+        Ok(s.records.values().filter_map(|record| entity(record, &s, term)).collect())
     }
 
     /// What is in the outbox, in order.
@@ -163,6 +164,10 @@ impl<H: Host> Engine<H> {
         Ok(self.snapshot(Need::default()).await?.meta.counts)
     }
 
+    fn term(&self) -> Term {
+        self.meta.borrow().term
+    }
+
     /// How an operation ended; waits while it is on its way, in any tab, after any restart (R9).
     pub async fn outcome(&self, id: OpId) -> Result<Verdict, SyncError> {
         let mut id = id;
@@ -203,24 +208,27 @@ impl<H: Host> Engine<H> {
     }
 }
 
-fn entity(record: &Record, s: &Snapshot) -> Option<Entity> {
+fn entity(record: &Record, s: &Snapshot, term: Term) -> Option<Entity> {
+    let state = |op: &Operation| entity_state(op, term);
     let Some(Presence::Live(document)) = &record.view else { return None };
     Some(Entity {
         id: record.key.id.clone(),
         document: document.clone(),
-        state: s.queue(&record.key).map(entity_state).max().unwrap_or(EntityState::Synced),
+        state: s.queue(&record.key).map(state).max().unwrap_or(EntityState::Synced),
         version: record.version().map(crate::model::Version::text),
         server_id: record.server_id.clone(),
         modified_at: record.modified,
     })
 }
 
-fn entity_state(op: &Operation) -> EntityState {
+fn entity_state(op: &Operation, leads: Term) -> EntityState {
     match &op.state {
         OpState::Queued { .. } | OpState::Blocked { .. } | OpState::Acked { .. } => {
             EntityState::Pending
         }
-        OpState::InFlight { .. } => EntityState::Syncing,
+        OpState::InFlight { term } if *term == leads => EntityState::Syncing,
+        // Sent by a tab that is gone: the next claim takes it back.
+        OpState::InFlight { .. } => EntityState::Pending,
         OpState::Parked(Parked::Conflicted(_)) => EntityState::Conflict,
         OpState::Parked(Parked::Rejected { .. } | Parked::HandedOver) => EntityState::Rejected,
     }

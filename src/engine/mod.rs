@@ -13,8 +13,8 @@ mod wake;
 mod watch;
 mod write;
 
+use crate::model::Map;
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
 use std::rc::Rc;
 
 pub use inspect::{Entity, EntityState, OutboxEntry, OutboxState, Verdict};
@@ -68,7 +68,7 @@ pub struct Engine<H: Host> {
     room: Cell<Room>,
     cut: Cell<usize>,
     /// The server's versions of open conflicts that this tab was shown.
-    looked_at: RefCell<BTreeMap<ConflictId, Version>>,
+    looked_at: RefCell<Map<ConflictId, Version>>,
     /// When history was last cleaned up.
     tidied: Cell<Option<Mono>>,
 }
@@ -95,7 +95,7 @@ impl<H: Host> Engine<H> {
             room: Cell::new(room),
             cut: Cell::new(usize::MAX),
             tidied: Cell::new(None),
-            looked_at: RefCell::new(BTreeMap::new()),
+            looked_at: RefCell::new(Map::new()),
             config,
             host,
         }))
@@ -111,8 +111,12 @@ impl<H: Host> Engine<H> {
         let (now, jitter) = (self.host.clock().mono(), self.host.rng().next());
         self.scheduler.borrow_mut().handle_signal(signal, now, jitter);
         match signal {
-            Signal::Online => self.phase.borrow_mut().offline = false,
-            Signal::Offline => self.phase.borrow_mut().offline = true,
+            // What the server said before is not known to be true any more: the next cycle asks first (R24).
+            Signal::Online | Signal::Offline => {
+                let mut phase = self.phase.borrow_mut();
+                phase.offline = signal == Signal::Offline;
+                phase.connected = None;
+            }
             Signal::Visible
             | Signal::Hidden
             | Signal::LocalWrite

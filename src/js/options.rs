@@ -1,6 +1,6 @@
 //! The options of `open`, as `options.ts` hands them over: checked there, complete, plain data.
 
-use std::collections::BTreeMap;
+use crate::model::Map;
 
 use serde::Deserialize;
 
@@ -72,7 +72,7 @@ impl Options {
 
     pub(super) fn rules(&self) -> Option<Rules> {
         let collections = self.collections.iter().map(Collection::rules);
-        let collections = collections.collect::<Option<BTreeMap<_, _>>>()?;
+        let collections = collections.collect::<Option<Map<_, _>>>()?;
         Some(Rules { collections, ..Rules::default() })
     }
 }

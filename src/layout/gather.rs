@@ -1,7 +1,7 @@
 //! From a need to rows: a machine that says which rows to read next and follows the edges of what it is fed. It does no I/O, so
 //! every backend reads the same rows, and a round of queries can run in parallel inside one transaction.
 
-use std::collections::BTreeSet;
+use crate::model::Set;
 
 use serde::de::DeserializeOwned;
 
@@ -61,7 +61,7 @@ pub struct RowText {
 pub struct Gather {
     need: Need,
     snapshot: Snapshot,
-    asked: BTreeSet<Query>,
+    asked: Set<Query>,
     next: Vec<Query>,
     began: bool,
 }
@@ -76,7 +76,7 @@ impl Gather {
         let mut gather = Self {
             need,
             snapshot: Snapshot::default(),
-            asked: BTreeSet::new(),
+            asked: Set::new(),
             next: Vec::new(),
             began: false,
         };

@@ -3,8 +3,8 @@
 
 pub mod contract;
 
+use crate::model::Map;
 use std::cell::RefCell;
-use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::rc::Rc;
 
@@ -13,13 +13,13 @@ use crate::model::{Changeset, Need, Snapshot, StoreError, Verb};
 use crate::port::RawStore;
 
 /// An index: its keys, each with the key of the row.
-type Entries = BTreeMap<(Key, Key), ()>;
+type Entries = Map<(Key, Key), ()>;
 
 /// Rows by store and key. May be shared by several "tabs", and copied to look at a power cut.
 #[derive(Debug, Clone, Default)]
 pub struct Disk {
-    stores: BTreeMap<&'static str, BTreeMap<Key, Row>>,
-    indexes: BTreeMap<(&'static str, &'static str), Entries>,
+    stores: Map<&'static str, Map<Key, Row>>,
+    indexes: Map<(&'static str, &'static str), Entries>,
 }
 
 impl Disk {
@@ -65,10 +65,10 @@ impl Disk {
             RowChange::Put { store, key, row } => {
                 self.remove(store, &key);
                 for (index, entries) in &row.indexes {
-                    let index = self.indexes.entry((store, index)).or_default();
+                    let index = self.indexes.or_default((store, index));
                     index.extend(entries.iter().map(|entry| ((entry.clone(), key.clone()), ())));
                 }
-                self.stores.entry(store).or_default().insert(key, row);
+                self.stores.or_default(store).insert(key, row);
             }
             RowChange::Delete { store, key } => self.remove(store, &key),
         }

@@ -1,6 +1,6 @@
 //! What a transaction reads, and what it writes. A plan turns one into the other; nothing else changes a database.
 
-use std::collections::BTreeMap;
+use super::map::Map;
 
 use serde::{Deserialize, Serialize};
 
@@ -86,19 +86,19 @@ pub struct Snapshot {
     /// The database's own state.
     pub meta: Meta,
     /// Records by key.
-    pub records: BTreeMap<EntityKey, Record>,
+    pub records: Map<EntityKey, Record>,
     /// Operations by place.
-    pub ops: BTreeMap<Seq, Operation>,
+    pub ops: Map<Seq, Operation>,
     /// Conflicts by id.
-    pub conflicts: BTreeMap<ConflictId, Conflict>,
+    pub conflicts: Map<ConflictId, Conflict>,
     /// What is kept of settled operations.
-    pub settled: BTreeMap<OpId, Settled>,
+    pub settled: Map<OpId, Settled>,
     /// Cursors by scope.
-    pub cursors: BTreeMap<Scope, CursorRow>,
+    pub cursors: Map<Scope, CursorRow>,
     /// From a collection and a server's id to the own id.
-    pub aliases: BTreeMap<EntityKey, String>,
+    pub aliases: Map<EntityKey, String>,
     /// Journal lines by place.
-    pub journal: BTreeMap<u64, JournalLine>,
+    pub journal: Map<u64, JournalLine>,
     /// The earliest operation that only waits for its time.
     pub next_due: Option<Wall>,
     /// Rows that could not be read (R2).
@@ -327,13 +327,13 @@ pub struct Changeset {
     /// The database's own state.
     pub meta: Option<Meta>,
     /// Records to store.
-    pub records: BTreeMap<EntityKey, Record>,
+    pub records: Map<EntityKey, Record>,
     /// Records to take out: neither base nor operations are left.
     pub drop_records: Vec<EntityKey>,
     /// Operations to store.
-    pub ops: BTreeMap<Seq, Operation>,
+    pub ops: Map<Seq, Operation>,
     /// Conflicts to store.
-    pub conflicts: BTreeMap<ConflictId, Conflict>,
+    pub conflicts: Map<ConflictId, Conflict>,
     /// Conflicts to forget.
     pub drop_conflicts: Vec<ConflictId>,
     /// Cursors to store.

@@ -7,6 +7,7 @@ pub mod entity;
 pub mod error;
 pub mod ids;
 pub mod json;
+pub mod map;
 pub mod operation;
 pub mod remote;
 pub mod rules;
@@ -22,6 +23,7 @@ pub use entity::{Base, EntityKey, Presence, Record, Version};
 pub use error::{Code, StoreError, SyncError};
 pub use ids::{ConflictId, DeviceId, Epoch, GroupId, IdSeed, OpId, Seq, Term};
 pub use json::{Document, Json, JsonError};
+pub use map::{Map, Set};
 pub use operation::{
     Assumed, Before, Fate, Intent, OpState, Operation, Owner, Parked, Priority, Resolve, Sent, Slot,
 };

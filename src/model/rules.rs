@@ -1,6 +1,6 @@
 //! What an application declares once, at `open`: how conflicts are settled, what may fold, what the limits are.
 
-use std::collections::BTreeMap;
+use super::map::Map;
 
 use super::edit::Path;
 use super::operation::Priority;
@@ -10,7 +10,7 @@ use super::time::Millis;
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Rules {
     /// By collection. A collection that is not here does not exist.
-    pub collections: BTreeMap<String, CollectionRules>,
+    pub collections: Map<String, CollectionRules>,
     /// Of the outbox and of a batch.
     pub limits: Limits,
     /// Between attempts.
@@ -31,23 +31,23 @@ pub struct CollectionRules {
     /// How conflicts are settled.
     pub strategy: Strategy,
     /// Rules of single members, by path.
-    pub fields: BTreeMap<Path, FieldRule>,
+    pub fields: Map<Path, FieldRule>,
     /// Whether edits that never left become one operation.
     pub coalesce: bool,
     /// Of its operations, unless a write says otherwise.
     pub priority: Priority,
     /// Members that hold the id of a record in another collection.
-    pub references: BTreeMap<Path, String>,
+    pub references: Map<Path, String>,
 }
 
 impl Default for CollectionRules {
     fn default() -> Self {
         Self {
             strategy: Strategy::Merge,
-            fields: BTreeMap::new(),
+            fields: Map::new(),
             coalesce: true,
             priority: Priority::Normal,
-            references: BTreeMap::new(),
+            references: Map::new(),
         }
     }
 }

@@ -4,7 +4,7 @@
 //! The laws kept here, once, for all plans: R1 (view), R6 (only the first operation of a record is judged), R9 (one way out),
 //! R10 (the balance), R11 (ready), R12 (references).
 
-use std::collections::{BTreeMap, BTreeSet};
+use crate::model::{Map, Set};
 
 use super::strategy::{self, Verdict};
 use crate::model::edit;
@@ -19,7 +19,7 @@ use crate::planted::{self, Bug};
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Notice {
     /// Records whose view or state changed.
-    pub changed: BTreeSet<EntityKey>,
+    pub changed: Set<EntityKey>,
     /// Operations that were parked as rejected.
     pub parked: Vec<OpId>,
     /// Conflicts that were found, by a person to be decided or by policy already.
@@ -32,13 +32,13 @@ pub(super) struct Draft<'a> {
     was: &'a Snapshot,
     pub(super) ctx: &'a Ctx,
     pub(super) rules: &'a Rules,
-    pub(super) records: BTreeMap<EntityKey, Record>,
-    ops: BTreeMap<Seq, Operation>,
-    pub(super) conflicts: BTreeMap<ConflictId, Conflict>,
+    pub(super) records: Map<EntityKey, Record>,
+    ops: Map<Seq, Operation>,
+    pub(super) conflicts: Map<ConflictId, Conflict>,
     pub(super) meta: Meta,
     pub(super) out: Changeset,
     pub(super) notice: Notice,
-    touched: BTreeSet<EntityKey>,
+    touched: Set<EntityKey>,
     ids: u32,
 }
 
@@ -59,7 +59,7 @@ impl<'a> Draft<'a> {
             meta: was.meta.clone(),
             out,
             notice: Notice::default(),
-            touched: BTreeSet::new(),
+            touched: Set::new(),
             ids: FIRST_ID,
         }
     }
@@ -112,15 +112,24 @@ impl<'a> Draft<'a> {
         self.ops.values().rev().find(|op| op.key == *key && op.is_visible())
     }
 
-    /// The newest unsettled create of a record: what names the record waits for it. An acked create satisfies references (R6),
-    /// and one that was refused holds nobody once the server has a record of that name.
-    pub(super) fn unsettled_create(&self, key: &EntityKey) -> Option<&Operation> {
+    /// The create that an operation at a place waits for if it names the record: the newest unsettled one before it, or one that
+    /// took the place of such. A record that is removed and made anew later is no reason to wait: the two would wait for each
+    /// other. An acked create satisfies references (R6), and one that was refused holds nobody once the server has a record of
+    /// that name.
+    pub(super) fn unsettled_create(&self, key: &EntityKey, place: Seq) -> Option<&Operation> {
         let live = self.base_presence(key).is_some_and(|base| base.document().is_some());
-        self.ops.values().rev().find(|op| {
-            op.key == *key
-                && op.is_create()
-                && !matches!(op.state, OpState::Acked { .. })
-                && (op.is_visible() || !live)
+        self.creates_before(key, place)
+            .rev()
+            .find(|op| !matches!(op.state, OpState::Acked { .. }) && (op.is_visible() || !live))
+    }
+
+    fn creates_before(
+        &self,
+        key: &EntityKey,
+        place: Seq,
+    ) -> impl DoubleEndedIterator<Item = &Operation> {
+        self.ops.values().filter(move |op| {
+            op.key == *key && op.is_create() && (op.seq < place || op.replaces.is_some())
         })
     }
 
@@ -156,7 +165,7 @@ impl<'a> Draft<'a> {
 
     pub(super) fn record_mut(&mut self, key: &EntityKey) -> &mut Record {
         self.touched.insert(key.clone());
-        self.records.entry(key.clone()).or_insert_with(|| Record::new(key.clone()))
+        self.records.or_insert_with(key.clone(), || Record::new(key.clone()))
     }
 
     pub(super) fn op_mut(&mut self, seq: Seq) -> Option<&mut Operation> {
@@ -309,7 +318,9 @@ impl<'a> Draft<'a> {
         let mut followers: Vec<Seq> =
             self.queue(&key).into_iter().filter(|later| *later > seq).collect();
         if op.is_create() {
-            followers.extend(self.referrers(&key));
+            followers.extend(self.referrers(&key).into_iter().filter(|referrer| {
+                self.unsettled_create(&key, *referrer).is_some_and(|create| create.seq == seq)
+            }));
         }
         for follower in followers {
             let Some(op) = self.ops.get(&follower) else { continue };
@@ -345,7 +356,7 @@ impl<'a> Draft<'a> {
             Assumed::After(id) => self.find(id),
             Assumed::Nothing | Assumed::At(_) | Assumed::Unknown => None,
         };
-        let creates = op.refs.iter().filter_map(|key| self.unsettled_create(key));
+        let creates = op.refs.iter().filter_map(|key| self.unsettled_create(key, op.seq));
         let causes: Vec<_> =
             conflicted.into_iter().chain(after).chain(creates).filter_map(of).collect();
         causes.iter().find(|(_, visible)| !visible).or(causes.first()).copied()
@@ -718,15 +729,19 @@ impl<'a> Draft<'a> {
                 .ops
                 .values()
                 .any(|other| other.key == op.key && other.seq < op.seq && other.holds_the_record())
-            && (op.is_sealed() || op.refs.iter().all(|key| self.unsettled_create(key).is_none()))
+            && (op.is_sealed()
+                || op.refs.iter().all(|key| self.unsettled_create(key, op.seq).is_none()))
     }
 
     // Ending.
 
     /// Brings every touched record into order and turns the difference into a changeset.
     pub(super) fn finish<T>(mut self, output: impl FnOnce(Notice) -> T) -> Decision<T> {
-        let mut done = BTreeSet::new();
-        while let Some(key) = self.touched.difference(&done).next().cloned() {
+        let mut done = Set::new();
+        while let Some(key) = {
+            let next = self.touched.difference(&done).next().cloned();
+            next
+        } {
             self.promote(&key);
             done.insert(key);
         }
@@ -736,11 +751,15 @@ impl<'a> Draft<'a> {
         // Whatever happened to a record may be what an operation that names it waited for.
         let concerned =
             |op: &&Operation| done.contains(&op.key) || op.refs.iter().any(|it| done.contains(it));
-        let ready: Vec<(Seq, bool)> =
-            self.ops.values().filter(concerned).map(|op| (op.seq, self.is_ready(op))).collect();
-        for (seq, ready) in ready {
+        let waits = |op: &Operation| {
+            let mut refs = op.refs.clone();
+            refs.retain(|key| self.creates_before(key, op.seq).next().is_some());
+            (op.seq, refs, self.is_ready(op))
+        };
+        let waits: Vec<_> = self.ops.values().filter(concerned).map(waits).collect();
+        for (seq, refs, ready) in waits {
             if let Some(op) = self.ops.get_mut(&seq) {
-                op.ready = ready;
+                (op.refs, op.ready) = (refs, ready);
             }
         }
         for (seq, op) in &self.ops {
@@ -788,7 +807,7 @@ impl<'a> Draft<'a> {
 
     /// Moves the balance by the difference of what was read and what is left (R10).
     fn count(&mut self) {
-        let seqs: BTreeSet<Seq> = self.was.ops.keys().chain(self.ops.keys()).copied().collect();
+        let seqs: Set<Seq> = self.was.ops.keys().chain(self.ops.keys()).copied().collect();
         for seq in seqs {
             let (was, is) = (self.was.ops.get(&seq), self.ops.get(&seq));
             if was == is {
@@ -815,7 +834,7 @@ impl<'a> Draft<'a> {
             }
         }
         let open = |conflict: &Conflict| conflict.resolved.is_none();
-        let ids: BTreeSet<_> = self.was.conflicts.keys().chain(self.conflicts.keys()).collect();
+        let ids: Set<_> = self.was.conflicts.keys().chain(self.conflicts.keys()).collect();
         for id in ids {
             let was = self.was.conflicts.get(id).is_some_and(open);
             let is = self.conflicts.get(id).is_some_and(open);

@@ -1,7 +1,7 @@
 //! Holdfast's own protocol; docs/protocol.md is its specification.
 
+use crate::model::Map;
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
@@ -210,8 +210,8 @@ fn sound_id(id: &str) -> bool {
 /// answer worthless (R7): a server that is wrong in one place may be wrong in all.
 fn verdicts(batch: &Batch, body: &str) -> Result<Vec<(OpId, Outcome)>, Halt> {
     let body: PushBody<'_> = serde_json::from_str(body).map_err(|_| Halt::Protocol)?;
-    let sent: BTreeMap<OpId, &Departure> = batch.operations.iter().map(|d| (d.op, d)).collect();
-    let mut seen: BTreeMap<OpId, Outcome> = BTreeMap::new();
+    let sent: Map<OpId, &Departure> = batch.operations.iter().map(|d| (d.op, d)).collect();
+    let mut seen: Map<OpId, Outcome> = Map::new();
     let mut outcomes = Vec::new();
     for wire in body.outcomes {
         let departure = OpId::parse(&wire.op_id).and_then(|op| sent.get(&op));
@@ -325,7 +325,7 @@ fn page(from: Option<&Cursor>, body: &str) -> Result<PullPage, Halt> {
     }
     let mut changes: Vec<RemoteChange> = Vec::with_capacity(body.changes.len());
     let mut unreadable = Vec::new();
-    let mut place: BTreeMap<EntityKey, usize> = BTreeMap::new();
+    let mut place: Map<EntityKey, usize> = Map::new();
     for raw in body.changes {
         let Some(change) = change(raw) else {
             unreadable.push(raw.get().to_owned());
