@@ -15,7 +15,7 @@ pub(crate) fn run(words: &[String]) -> Result<()> {
     let smoke = args.flag("--smoke");
     let sqlite = args.flag("--sqlite");
     let built = args.flag("--no-build");
-    let reps = args.value("--reps")?.unwrap_or(if smoke { 1 } else { REPS });
+    let reps: u32 = args.value("--reps")?.unwrap_or(if smoke { 1 } else { REPS });
     let only: Option<String> = args.value("--only")?;
     args.finish()?;
 
@@ -38,7 +38,7 @@ pub(crate) fn run(words: &[String]) -> Result<()> {
         "pkg": pkg::dir(),
         "out": out,
         "dir": dir,
-        "reps": reps,
+        "reps": reps.max(1),
         "only": only.map(|only| only.split(',').map(str::to_owned).collect::<Vec<_>>()),
         "smoke": smoke,
         "sqlite": sqlite,
