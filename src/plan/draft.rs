@@ -738,12 +738,17 @@ impl<'a> Draft<'a> {
     /// Brings every touched record into order and turns the difference into a changeset.
     pub(super) fn finish<T>(mut self, output: impl FnOnce(Notice) -> T) -> Decision<T> {
         let mut done = Set::new();
-        while let Some(key) = {
-            let next = self.touched.difference(&done).next().cloned();
-            next
-        } {
-            self.promote(&key);
-            done.insert(key);
+        loop {
+            let touched = std::mem::take(&mut self.touched);
+            if touched.is_empty() {
+                break;
+            }
+            for key in touched {
+                if !done.contains(&key) {
+                    self.promote(&key);
+                    done.insert(key);
+                }
+            }
         }
         for key in &done {
             self.show(key);
