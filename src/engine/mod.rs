@@ -218,7 +218,10 @@ impl<H: Host> Engine<H> {
 
     fn heard_of_the_server(&self, halt: Option<&Halt>) {
         let mut phase = self.phase.borrow_mut();
-        phase.connected = Some(halt.is_none_or(Halt::is_answer));
+        let answered = halt.is_none_or(Halt::is_answer);
+        phase.connected = Some(answered);
+        // An answer is worth more than the browser's hint (P37).
+        phase.offline &= !answered;
         phase.halt = halt.cloned();
     }
 

@@ -1,0 +1,549 @@
+//! The ports, simulated: every call is a place where the world may reorder, delay, fail, or end the tab.
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::future::{Future, poll_fn};
+use std::rc::Rc;
+use std::task::{Poll, Waker};
+
+use holdfast::engine::{Commit as Told, CycleReport, Engine};
+use holdfast::layout::{RowChange, changes};
+use holdfast::memory::Disk;
+use holdfast::model::{
+    Batch, Capabilities, Changeset, Cursor, Durability, Halt, Mono, Need, PullPage, PushReply,
+    Scope, Snapshot, StoreError, Term, Verb, Wall,
+};
+use holdfast::port::{Clock, Host, Leadership, RawStore, Remote, Rng};
+
+use crate::mirror::Mirror;
+use crate::oracle::{Call, Commit, Oracle};
+use crate::server::{EPOCH_MS, Origin, Server};
+use crate::tape::{Tape, splitmix};
+
+/// Where an answer is put. Whoever waits holds one end: a slot with one end has nobody waiting.
+pub(crate) struct Slot<T>(Rc<RefCell<(Option<T>, Option<Waker>)>>);
+
+impl<T> Clone for Slot<T> {
+    fn clone(&self) -> Self {
+        Self(Rc::clone(&self.0))
+    }
+}
+
+impl<T> Slot<T> {
+    pub(crate) fn new() -> Self {
+        Self(Rc::new(RefCell::new((None, None))))
+    }
+
+    pub(crate) fn fill(&self, value: T) {
+        let mut slot = self.0.borrow_mut();
+        slot.0 = Some(value);
+        if let Some(waker) = slot.1.take() {
+            waker.wake();
+        }
+    }
+
+    pub(crate) fn is_awaited(&self) -> bool {
+        Rc::strong_count(&self.0) > 1
+    }
+
+    pub(crate) fn filled(self) -> impl Future<Output = T> {
+        poll_fn(move |cx| {
+            let mut slot = self.0.borrow_mut();
+            match slot.0.take() {
+                Some(value) => Poll::Ready(value),
+                None => {
+                    slot.1 = Some(cx.waker().clone());
+                    Poll::Pending
+                }
+            }
+        })
+    }
+}
+
+/// What the store does with a transaction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Luck {
+    Good,
+    /// Before it: nothing is written, the caller is told. After it: written, the caller is told that it failed.
+    Fails,
+    /// After it: the connection is lost and the store repeats the transaction, not knowing that it was written.
+    Repeats,
+}
+
+pub(crate) struct Gate {
+    pub(crate) device: usize,
+    pub(crate) tab: u32,
+    pub(crate) verb: &'static str,
+    pub(crate) written: bool,
+    pub(crate) slot: Slot<Luck>,
+}
+
+pub(crate) struct Timer {
+    pub(crate) at: u64,
+    pub(crate) slot: Slot<()>,
+}
+
+#[derive(Clone)]
+pub(crate) enum Ask {
+    Push(Batch),
+    Pull(Option<Cursor>),
+}
+
+#[derive(Clone)]
+pub(crate) enum Answer {
+    Push(PushReply),
+    Pull(Result<PullPage, Halt>),
+}
+
+impl Ask {
+    pub(crate) fn halted(&self, halt: Halt) -> Answer {
+        match self {
+            Self::Push(_) => Answer::Push(PushReply::halted(halt)),
+            Self::Pull(_) => Answer::Pull(Err(halt)),
+        }
+    }
+}
+
+pub(crate) struct Message {
+    pub(crate) id: u64,
+    pub(crate) device: usize,
+    pub(crate) tab: u32,
+    pub(crate) ask: Ask,
+    /// Nothing while the request is on its way.
+    pub(crate) answer: Option<Answer>,
+    /// Nothing for a copy, or where the client gave up.
+    pub(crate) slot: Option<Slot<Answer>>,
+}
+
+/// What tabs of a device tell each other.
+#[derive(Clone)]
+pub(crate) enum Word {
+    Commit(Told),
+    Cycle(CycleReport),
+    Asked,
+}
+
+pub(crate) struct Telling {
+    pub(crate) to: u32,
+    pub(crate) word: Word,
+}
+
+#[derive(Default)]
+pub(crate) struct Lock {
+    pub(crate) holder: Option<u32>,
+    pub(crate) queue: Vec<(u32, Slot<()>)>,
+    pub(crate) lost: Vec<(u32, Slot<()>)>,
+    /// Whom the lock was taken from without being told yet.
+    pub(crate) robbed: Vec<u32>,
+}
+
+#[derive(Default)]
+pub(crate) struct Device {
+    pub(crate) disk: Disk,
+    durable: Disk,
+    /// Relaxed commits since the last strict one.
+    lag: Vec<Vec<RowChange>>,
+    pub(crate) mirror: Mirror,
+    pub(crate) lock: Lock,
+    pub(crate) terms: BTreeMap<Term, u32>,
+    /// Of the wall clock, in milliseconds.
+    pub(crate) skew: i64,
+}
+
+impl Device {
+    /// The power goes: of the relaxed commits since the last strict one some are lost.
+    pub(crate) fn cut_power(&mut self, kept: usize) {
+        for step in self.lag.drain(..).take(kept).flatten() {
+            self.durable.change(step);
+        }
+        self.disk = self.durable.clone();
+        self.mirror = Mirror::read(&self.disk);
+        self.lock = Lock::default();
+    }
+
+    pub(crate) fn lagging(&self) -> usize {
+        self.lag.len()
+    }
+}
+
+pub(crate) struct Shared {
+    pub(crate) now: Cell<u64>,
+    pub(crate) tape: RefCell<Tape>,
+    pub(crate) gates: RefCell<Vec<Gate>>,
+    pub(crate) timers: RefCell<Vec<Timer>>,
+    pub(crate) net: RefCell<Vec<Message>>,
+    pub(crate) messages: Cell<u64>,
+    pub(crate) bus: RefCell<Vec<Telling>>,
+    pub(crate) devices: Vec<RefCell<Device>>,
+    pub(crate) server: RefCell<Server>,
+    pub(crate) oracle: Oracle,
+    /// The task that is being polled, and what calls want.
+    pub(crate) task: Cell<u64>,
+    pub(crate) calls: RefCell<BTreeMap<u64, Call>>,
+    /// Open tabs and their devices.
+    pub(crate) alive: RefCell<Vec<(u32, usize)>>,
+    /// A tab is being told of another's cycle.
+    pub(crate) hearing: Cell<bool>,
+    /// Tabs that came up.
+    pub(crate) opened: RefCell<Vec<(u32, Rc<Engine<SimHost>>)>>,
+    /// Reads come back at once.
+    pub(crate) quick_reads: bool,
+    pub(crate) pull_first: bool,
+}
+
+pub(crate) struct SimStore {
+    shared: Rc<Shared>,
+    device: usize,
+    tab: u32,
+}
+
+impl SimStore {
+    async fn gate(&self, verb: &'static str, written: bool) -> Luck {
+        let slot = Slot::new();
+        let gate = Gate { device: self.device, tab: self.tab, verb, written, slot: slot.clone() };
+        self.shared.gates.borrow_mut().push(gate);
+        slot.filled().await
+    }
+
+    fn transact(
+        &self,
+        verb: &Verb,
+        need: Need,
+        decide: &mut dyn FnMut(&Snapshot) -> Changeset,
+    ) {
+        let cell = &self.shared.devices[self.device];
+        let snapshot = cell.borrow().disk.snapshot(need);
+        let set = decide(&snapshot);
+        let oracle = &self.shared.oracle;
+        if set.is_empty() {
+            oracle.trace(&[7, u64::from(self.tab)]);
+            return;
+        }
+        let mut device = cell.borrow_mut();
+        if !snapshot.unreadable.is_empty() {
+            oracle.fail("P30 readable", format!("{:?}", snapshot.unreadable));
+        }
+        let steps = changes(&set);
+        oracle.trace(&[8, u64::from(self.tab), steps.len() as u64]);
+        for step in &steps {
+            if let RowChange::Put { row, .. } = step {
+                oracle.trace(&[fnv(row.text.as_bytes())]);
+            }
+            device.disk.change(step.clone());
+        }
+        match verb.durability {
+            Durability::Relaxed => device.lag.push(steps),
+            Durability::Strict => {
+                let lag = std::mem::take(&mut device.lag);
+                for step in lag.into_iter().flatten().chain(steps) {
+                    device.durable.change(step);
+                }
+            }
+        }
+        let was = device.mirror.sketch();
+        device.mirror.apply(&set);
+        if verb.name == "lead" {
+            let term = device.mirror.meta.term;
+            device.terms.insert(term, self.tab);
+        }
+        let call = self.shared.calls.borrow().get(&self.shared.task.get()).cloned();
+        oracle.say(|| format!("    d{} t{} {} {}", self.device, self.tab, verb.name, brief(&set)));
+        let commit = Commit {
+            device: self.device,
+            tab: self.tab,
+            verb: verb.name,
+            was: &was,
+            is: &device.mirror,
+            set: &set,
+            call,
+            task: self.shared.task.get(),
+            terms: &device.terms,
+        };
+        oracle.commit(&commit, &self.shared.server.borrow());
+    }
+}
+
+fn fnv(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)
+    })
+}
+
+/// A changeset in one line of the log.
+fn brief(set: &Changeset) -> String {
+    let mut out = String::new();
+    for op in set.ops.values() {
+        out += &format!(
+            "\n        op {} {} {:?} assumed {:?} before {:?} refs {:?} {:?} ready {} sealed {} sends {}",
+            op.seq.0,
+            op.id,
+            op.intent,
+            op.assumed,
+            op.before,
+            op.refs,
+            op.state,
+            op.ready,
+            op.is_sealed(),
+            op.sends
+        );
+    }
+    for row in &set.settled {
+        out += &format!("\n        end {} {:?}", row.op, row.fate);
+    }
+    for record in set.records.values() {
+        out += &format!("\n        {:?} base {:?} view {:?}", record.key, record.base, record.view);
+    }
+    for conflict in set.conflicts.values() {
+        out += &format!("\n        {conflict:?}");
+    }
+    for row in &set.cursors {
+        out += &format!("\n        cursor {:?} rebuilding {}", row.cursor, row.rebuilding);
+    }
+    out
+}
+
+impl RawStore for SimStore {
+    async fn run(
+        &self,
+        verb: &Verb,
+        need: Need,
+        decide: &mut dyn FnMut(&Snapshot) -> Changeset,
+    ) -> Result<(), StoreError> {
+        for _ in 0..3 {
+            if self.gate(verb.name, false).await == Luck::Fails {
+                return Err(StoreError::Failed("abort".to_owned()));
+            }
+            self.transact(verb, need.clone(), decide);
+            match self.gate(verb.name, true).await {
+                Luck::Good => return Ok(()),
+                Luck::Fails => break,
+                Luck::Repeats => {}
+            }
+        }
+        Err(StoreError::Failed("lost".to_owned()))
+    }
+
+    async fn read(&self, need: Need) -> Result<Snapshot, StoreError> {
+        if !self.shared.quick_reads && self.gate("read", false).await == Luck::Fails {
+            return Err(StoreError::Failed("abort".to_owned()));
+        }
+        Ok(self.shared.devices[self.device].borrow().disk.snapshot(need))
+    }
+
+    async fn list(&self, collection: &str) -> Result<Snapshot, StoreError> {
+        Ok(self.shared.devices[self.device].borrow().disk.list(collection))
+    }
+}
+
+pub(crate) struct SimRemote {
+    shared: Rc<Shared>,
+    device: usize,
+    tab: u32,
+}
+
+impl SimRemote {
+    async fn ask(&self, ask: Ask) -> Answer {
+        let slot = Slot::new();
+        let shared = &self.shared;
+        let id = shared.messages.get();
+        shared.messages.set(id + 1);
+        let twice = shared.net.borrow().iter().any(|it| {
+            it.tab == self.tab && it.slot.as_ref().is_some_and(Slot::is_awaited)
+        });
+        if twice {
+            shared.oracle.fail("P22 one pusher", "two requests of one tab at a time");
+        }
+        shared.net.borrow_mut().push(Message {
+            id,
+            device: self.device,
+            tab: self.tab,
+            ask,
+            answer: None,
+            slot: Some(slot.clone()),
+        });
+        slot.filled().await
+    }
+
+    /// P5, P7 and R15 of what leaves.
+    fn look(&self, batch: &Batch) {
+        let shared = &self.shared;
+        let device = shared.devices[self.device].borrow();
+        let mut keys = Vec::new();
+        for departure in &batch.operations {
+            let Some(op) = device.mirror.ops.values().find(|op| op.id == departure.op) else {
+                // A later leader may have settled it since the claim; the server knows it then.
+                continue;
+            };
+            let origin = Origin { device: self.device, seq: op.seq };
+            shared.server.borrow_mut().note_origin(op.id, origin);
+            if keys.contains(&op.key) {
+                shared.oracle.fail("P7 order", format!("{:?} twice in a request", op.key));
+            }
+            keys.push(op.key.clone());
+            if shared.oracle.behaviour_only {
+                continue;
+            }
+            if !op.is_sealed() {
+                shared.oracle.fail("P5 sealed", format!("{} leaves and is not sealed", op.id));
+            }
+            let before = device
+                .mirror
+                .queue(&op.key)
+                .find(|it| it.seq < op.seq && it.holds_the_record());
+            if let Some(before) = before {
+                let text = format!("{} leaves before {before:?}", op.id);
+                shared.oracle.fail("P7 order", text);
+            }
+        }
+    }
+}
+
+impl Remote for SimRemote {
+    async fn push(&self, batch: &Batch) -> PushReply {
+        self.look(batch);
+        match self.ask(Ask::Push(batch.clone())).await {
+            Answer::Push(reply) => reply,
+            Answer::Pull(_) => PushReply::halted(Halt::Protocol),
+        }
+    }
+
+    async fn pull(&self, _scope: &Scope, cursor: Option<&Cursor>) -> Result<PullPage, Halt> {
+        match self.ask(Ask::Pull(cursor.cloned())).await {
+            Answer::Pull(page) => page,
+            Answer::Push(_) => Err(Halt::Protocol),
+        }
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        let pull_first = self.shared.pull_first;
+        Capabilities { groups: true, whole_record: false, pull_first, versions: true }
+    }
+}
+
+pub(crate) struct SimClock {
+    shared: Rc<Shared>,
+    device: usize,
+}
+
+impl Clock for SimClock {
+    fn wall(&self) -> Wall {
+        let skew = self.shared.devices[self.device].try_borrow().map_or(0, |device| device.skew);
+        Wall((EPOCH_MS + self.shared.now.get()).saturating_add_signed(skew))
+    }
+
+    fn mono(&self) -> Mono {
+        Mono(self.shared.now.get())
+    }
+
+    async fn sleep_until(&self, at: Mono) {
+        if at.0 <= self.shared.now.get() {
+            return;
+        }
+        let slot = Slot::new();
+        self.shared.timers.borrow_mut().push(Timer { at: at.0, slot: slot.clone() });
+        slot.filled().await;
+    }
+}
+
+pub(crate) struct SimRng {
+    state: Cell<u64>,
+    /// Names the tab in every id: two tabs never make the same one.
+    tab: u32,
+}
+
+impl Rng for SimRng {
+    fn next(&self) -> u64 {
+        let mut state = self.state.get();
+        let value = splitmix(&mut state);
+        self.state.set(state);
+        value ^ (u64::from(self.tab) << 40)
+    }
+}
+
+pub(crate) struct SimLeadership {
+    shared: Rc<Shared>,
+    device: usize,
+    tab: u32,
+}
+
+impl Leadership for SimLeadership {
+    async fn acquire(&self) {
+        let slot = Slot::new();
+        {
+            let mut device = self.shared.devices[self.device].borrow_mut();
+            device.lock.queue.push((self.tab, slot.clone()));
+        }
+        slot.filled().await;
+    }
+
+    async fn lost(&self) {
+        let slot = Slot::new();
+        {
+            let mut device = self.shared.devices[self.device].borrow_mut();
+            device.lock.lost.push((self.tab, slot.clone()));
+        }
+        slot.filled().await;
+    }
+
+    fn release(&self) {
+        let mut device = self.shared.devices[self.device].borrow_mut();
+        device.lock.forget(self.tab);
+    }
+}
+
+impl Lock {
+    /// A tab gives it up, or is gone.
+    pub(crate) fn forget(&mut self, tab: u32) {
+        if self.holder == Some(tab) {
+            self.holder = None;
+        }
+        self.queue.retain(|(it, _)| *it != tab);
+        self.lost.retain(|(it, _)| *it != tab);
+        self.robbed.retain(|it| *it != tab);
+    }
+}
+
+pub(crate) struct SimHost {
+    store: SimStore,
+    remote: SimRemote,
+    clock: SimClock,
+    rng: SimRng,
+    leadership: SimLeadership,
+}
+
+impl SimHost {
+    pub(crate) fn new(shared: &Rc<Shared>, device: usize, tab: u32, seed: u64) -> Self {
+        let shared = || Rc::clone(shared);
+        Self {
+            store: SimStore { shared: shared(), device, tab },
+            remote: SimRemote { shared: shared(), device, tab },
+            clock: SimClock { shared: shared(), device },
+            rng: SimRng { state: Cell::new(seed), tab },
+            leadership: SimLeadership { shared: shared(), device, tab },
+        }
+    }
+}
+
+impl Host for SimHost {
+    type Store = SimStore;
+    type Remote = SimRemote;
+    type Clock = SimClock;
+    type Rng = SimRng;
+    type Leadership = SimLeadership;
+
+    fn store(&self) -> &SimStore {
+        &self.store
+    }
+    fn remote(&self) -> &SimRemote {
+        &self.remote
+    }
+    fn clock(&self) -> &SimClock {
+        &self.clock
+    }
+    fn rng(&self) -> &SimRng {
+        &self.rng
+    }
+    fn leadership(&self) -> &SimLeadership {
+        &self.leadership
+    }
+}

@@ -1,0 +1,134 @@
+//! What must be on a disk, kept beside it by applying every changeset, so that checking costs no reading.
+
+use std::collections::BTreeMap;
+
+use holdfast::memory::Disk;
+use holdfast::model::{
+    Changeset, Conflict, ConflictId, Counts, CursorRow, EntityKey, Meta, OpId, OpState, Operation,
+    Parked, Record, Scope, Seq, Settled,
+};
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct Mirror {
+    pub(crate) meta: Meta,
+    pub(crate) records: BTreeMap<EntityKey, Record>,
+    pub(crate) ops: BTreeMap<Seq, Operation>,
+    pub(crate) conflicts: BTreeMap<ConflictId, Conflict>,
+    pub(crate) settled: BTreeMap<OpId, Settled>,
+    pub(crate) cursors: BTreeMap<Scope, CursorRow>,
+}
+
+impl Mirror {
+    /// Reads all of a disk: after a power cut, and at rest to see that disk and mirror agree.
+    pub(crate) fn read(disk: &Disk) -> Self {
+        let rows = |store: &str| disk.rows(store).into_iter().map(|row| row.text);
+        fn from<T: serde::de::DeserializeOwned>(text: String) -> T {
+            serde_json::from_str(&text).expect("our own rows can be read")
+        }
+        Self {
+            meta: rows("meta").map(from).next().unwrap_or_default(),
+            records: rows("records").map(from).map(|it: Record| (it.key.clone(), it)).collect(),
+            ops: rows("outbox").map(from).map(|it: Operation| (it.seq, it)).collect(),
+            conflicts: rows("conflicts").map(from).map(|it: Conflict| (it.id, it)).collect(),
+            settled: rows("settled").map(from).map(|it: Settled| (it.op, it)).collect(),
+            cursors: rows("cursors")
+                .map(from)
+                .map(|it: CursorRow| (it.scope.clone(), it))
+                .collect(),
+        }
+    }
+
+    /// A copy to compare with, without the rows of settled operations, which only grow.
+    pub(crate) fn sketch(&self) -> Self {
+        Self {
+            meta: self.meta.clone(),
+            records: self.records.clone(),
+            ops: self.ops.clone(),
+            conflicts: self.conflicts.clone(),
+            settled: BTreeMap::new(),
+            cursors: self.cursors.clone(),
+        }
+    }
+
+    pub(crate) fn apply(&mut self, set: &Changeset) {
+        if let Some(meta) = &set.meta {
+            self.meta = meta.clone();
+        }
+        for seq in set.finished() {
+            self.ops.remove(&seq);
+        }
+        for key in &set.drop_records {
+            self.records.remove(key);
+        }
+        for id in &set.drop_conflicts {
+            self.conflicts.remove(id);
+        }
+        for id in &set.drop_settled {
+            self.settled.remove(id);
+        }
+        self.records.extend(set.records.iter().map(|(key, it)| (key.clone(), it.clone())));
+        self.ops.extend(set.ops.iter().map(|(seq, it)| (*seq, it.clone())));
+        self.conflicts.extend(set.conflicts.iter().map(|(id, it)| (*id, it.clone())));
+        self.settled.extend(set.settled.iter().map(|it| (it.op, it.clone())));
+        self.cursors.extend(set.cursors.iter().map(|it| (it.scope.clone(), it.clone())));
+    }
+
+    pub(crate) fn queue<'a>(&'a self, key: &'a EntityKey) -> impl Iterator<Item = &'a Operation> {
+        self.ops.values().filter(move |op| op.key == *key)
+    }
+
+    /// The operation of this id, or the one that carries it.
+    pub(crate) fn op(&self, id: OpId) -> Option<&Operation> {
+        self.ops.values().find(|op| op.id == id || op.folded.contains(&id))
+    }
+
+    pub(crate) fn unsettled_create(&self, key: &EntityKey) -> Option<&Operation> {
+        self.ops.values().find(|op| {
+            op.key == *key && op.is_create() && !matches!(op.state, OpState::Acked { .. })
+        })
+    }
+
+    /// The rows of the outbox, counted again.
+    pub(crate) fn count(&self) -> Counts {
+        let mut counts = Counts::default();
+        for op in self.ops.values() {
+            counts.bytes += op.bytes();
+            match &op.state {
+                OpState::Queued { .. } | OpState::Acked { .. } => counts.pending += 1,
+                OpState::InFlight { .. } => {
+                    counts.pending += 1;
+                    counts.in_flight += 1;
+                }
+                OpState::Blocked { .. } => counts.blocked += 1,
+                OpState::Parked(Parked::HandedOver) => counts.handed_over += 1,
+                OpState::Parked(Parked::Conflicted(_) | Parked::Rejected { .. }) => {
+                    counts.parked += 1;
+                }
+            }
+        }
+        counts.conflicts =
+            self.conflicts.values().filter(|it| it.resolved.is_none()).count() as u64;
+        counts
+    }
+
+    /// Whether an operation may rest in the outbox: it needs a person, or waits for one that does.
+    pub(crate) fn may_rest(&self, op: &Operation, depth: usize) -> bool {
+        let waits = |other: &Operation| depth > 0 && self.may_rest(other, depth - 1);
+        match &op.state {
+            OpState::Parked(_) => true,
+            OpState::Blocked { by, .. } => self.ops.values().any(|it| it.id == *by && waits(it)),
+            OpState::Queued { .. } => {
+                let before = self
+                    .queue(&op.key)
+                    .any(|it| it.seq < op.seq && it.holds_the_record() && waits(it));
+                let named = op
+                    .refs
+                    .iter()
+                    .filter_map(|key| self.unsettled_create(key))
+                    .any(waits);
+                !op.is_sealed() && (before || named)
+            }
+            OpState::InFlight { .. } | OpState::Acked { .. } => false,
+        }
+    }
+}

@@ -1,0 +1,476 @@
+//! The judges. Most look at every commit: what was, what is written, and what the world knows and the core does not.
+
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeMap, BTreeSet};
+
+use holdfast::model::json::unquote;
+use holdfast::model::{
+    Assumed, Changeset, ConflictId, EntityKey, Fate, OpId, OpState, Operation, Presence, Seq, Term,
+    Version,
+};
+use holdfast::plan::write::Action;
+
+use crate::mirror::Mirror;
+use crate::replay::{self, Doc};
+use crate::server::Server;
+
+/// A broken promise.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Violation {
+    pub(crate) oracle: &'static str,
+    pub(crate) text: String,
+}
+
+/// A write that was accepted.
+#[derive(Debug, Clone)]
+pub(crate) struct Accepted {
+    pub(crate) device: usize,
+    pub(crate) tab: u32,
+    pub(crate) key: EntityKey,
+    pub(crate) action: Action,
+}
+
+/// What the world knows of writes: its own book, never the core's counters.
+#[derive(Debug, Default)]
+pub(crate) struct Ledger {
+    pub(crate) writes: BTreeMap<OpId, Accepted>,
+    /// Per record, in the order of acceptance; a retry moves its writes to the end.
+    pub(crate) order: BTreeMap<EntityKey, Vec<OpId>>,
+    /// The writes inside an operation.
+    pub(crate) carries: BTreeMap<OpId, Vec<OpId>>,
+    /// Records that were named when they were not there (any more): the application's own mistake.
+    pub(crate) dangling: BTreeSet<EntityKey>,
+    /// What each task wrote, and whether its promise was kept.
+    pub(crate) by_task: BTreeMap<u64, OpId>,
+    pub(crate) promised: BTreeSet<OpId>,
+    /// What a person gave up.
+    pub(crate) discarded: BTreeSet<OpId>,
+    /// What a person changed while sending something again, by the new operation.
+    pub(crate) amendments: BTreeMap<OpId, Action>,
+    /// Conflicts that a call was told to have decided.
+    pub(crate) decided: BTreeMap<ConflictId, u32>,
+}
+
+/// What a call that is running wants, by the task that runs it.
+#[derive(Debug, Clone)]
+pub(crate) struct Call {
+    pub(crate) key: EntityKey,
+    pub(crate) action: Action,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Oracle {
+    failure: RefCell<Option<Violation>>,
+    hash: Cell<u64>,
+    log: Option<RefCell<Vec<String>>>,
+    pub(crate) ledger: RefCell<Ledger>,
+    /// Judge behaviour alone, not the looks of rows: a planted bug is to be found by what it does.
+    pub(crate) behaviour_only: bool,
+    pub(crate) notes: RefCell<BTreeMap<&'static str, u64>>,
+}
+
+/// A commit as it happens.
+pub(crate) struct Commit<'a> {
+    pub(crate) device: usize,
+    pub(crate) tab: u32,
+    pub(crate) verb: &'static str,
+    pub(crate) was: &'a Mirror,
+    pub(crate) is: &'a Mirror,
+    pub(crate) set: &'a Changeset,
+    pub(crate) call: Option<Call>,
+    pub(crate) task: u64,
+    /// Who took which term.
+    pub(crate) terms: &'a BTreeMap<Term, u32>,
+}
+
+pub(crate) fn is_private(key: &EntityKey) -> bool {
+    !key.id.starts_with("s-")
+}
+
+impl Oracle {
+    pub(crate) fn new(verbose: bool, behaviour_only: bool) -> Self {
+        let log = verbose.then(RefCell::default);
+        Self { log, behaviour_only, ..Self::default() }
+    }
+
+    pub(crate) fn fail(&self, oracle: &'static str, text: impl Into<String>) {
+        let mut failure = self.failure.borrow_mut();
+        if failure.is_none() {
+            *failure = Some(Violation { oracle, text: text.into() });
+        }
+    }
+
+    /// A rule about rows, not about behaviour.
+    fn fail_rows(&self, oracle: &'static str, text: impl Into<String>) {
+        if !self.behaviour_only {
+            self.fail(oracle, text);
+        }
+    }
+
+    pub(crate) fn failed(&self) -> Option<Violation> {
+        self.failure.borrow().clone()
+    }
+
+    pub(crate) fn has_failed(&self) -> bool {
+        self.failure.borrow().is_some()
+    }
+
+    pub(crate) fn hash(&self) -> u64 {
+        self.hash.get()
+    }
+
+    /// Part of the trace: two runs of one tape must say the same.
+    pub(crate) fn trace(&self, words: &[u64]) {
+        let mut hash = self.hash.get();
+        for word in words {
+            hash = (hash ^ word).wrapping_mul(0x0000_0100_0000_01b3).rotate_left(23);
+        }
+        self.hash.set(hash);
+    }
+
+    /// A line for a person, made only when somebody reads.
+    pub(crate) fn say(&self, line: impl FnOnce() -> String) {
+        if let Some(log) = &self.log {
+            log.borrow_mut().push(line());
+        }
+    }
+
+    pub(crate) fn log(&self) -> Vec<String> {
+        self.log.as_ref().map(|log| log.borrow().clone()).unwrap_or_default()
+    }
+
+    pub(crate) fn note(&self, what: &'static str) {
+        *self.notes.borrow_mut().entry(what).or_default() += 1;
+    }
+
+    pub(crate) fn commit(&self, c: &Commit<'_>, server: &Server) {
+        self.fence(c);
+        self.book(c);
+        self.fates(c, server);
+        self.balance(c);
+        self.sealed(c);
+        self.records(c);
+        self.cursor(c, server);
+    }
+
+    /// P22: only the newest leader changes what leaders change.
+    fn fence(&self, c: &Commit<'_>) {
+        let leaders = matches!(
+            c.verb,
+            "push.claim" | "push.settle" | "push.settle.keep" | "pull.apply" | "pull.restart"
+        );
+        if leaders && c.terms.get(&c.was.meta.term) != Some(&c.tab) {
+            let text = format!("tab {} commits {} under a foreign term", c.tab, c.verb);
+            self.fail("P22 one pusher", text);
+        }
+    }
+
+    /// Keeps the world's own book of writes.
+    fn book(&self, c: &Commit<'_>) {
+        let mut ledger = self.ledger.borrow_mut();
+        if c.verb == "write" {
+            let known = |id: &OpId| c.was.op(*id).is_some() || ledger.writes.contains_key(id);
+            let ops = c.set.ops.values();
+            let new: BTreeSet<OpId> = ops
+                .flat_map(|op| op.folded.iter().copied().chain([op.id]))
+                .chain(c.set.settled.iter().map(|row| row.op))
+                .filter(|id| !known(id))
+                .collect();
+            let new = Vec::from_iter(new);
+            let (Some(call), [id]) = (&c.call, new.as_slice()) else {
+                self.fail("P3 conservation", "a write that does not store exactly one id");
+                return;
+            };
+            let host = c.is.op(*id).map_or(*id, |op| op.id);
+            ledger.carries.entry(host).or_default().push(*id);
+            ledger.order.entry(call.key.clone()).or_default().push(*id);
+            let accepted = Accepted {
+                device: c.device,
+                tab: c.tab,
+                key: call.key.clone(),
+                action: call.action.clone(),
+            };
+            ledger.writes.insert(*id, accepted);
+            ledger.by_task.insert(c.task, *id);
+            if let Some(named) = named(&call.action)
+                && !matches!(
+                    c.is.records.get(&named).and_then(|record| record.view.as_ref()),
+                    Some(Presence::Live(_))
+                )
+            {
+                ledger.dangling.insert(named);
+            }
+            self.read_your_write(c, call);
+        }
+        let mut amended = false;
+        for seq in finished(c) {
+            let Some(op) = c.was.ops.get(&seq) else { continue };
+            let fate = c.set.settled.iter().find(|row| row.op == op.id).map(|row| &row.fate);
+            match fate {
+                Some(Fate::Superseded(next)) => {
+                    let carried = ledger.carries.get(&op.id).cloned().unwrap_or_default();
+                    let moved = c.is.op(*next).is_some_and(|it| it.seq > op.seq);
+                    if moved {
+                        let order = ledger.order.entry(op.key.clone()).or_default();
+                        order.retain(|id| !carried.contains(id));
+                        order.extend(&carried);
+                    }
+                    ledger.carries.entry(*next).or_default().extend(carried);
+                    // Sent again with a change: that is one more thing that the user did.
+                    if let Some(call) = c.call.as_ref().filter(|_| moved && !amended) {
+                        amended = true;
+                        ledger.amendments.insert(*next, call.action.clone());
+                        ledger.order.entry(op.key.clone()).or_default().push(*next);
+                        ledger.carries.entry(*next).or_default().push(*next);
+                    }
+                }
+                Some(Fate::Discarded) => {
+                    let carried = ledger.carries.get(&op.id).cloned().unwrap_or_default();
+                    ledger.discarded.extend(carried);
+                    if c.verb != "resolve" {
+                        self.fail("P3 conservation", format!("{} discarded by {}", op.id, c.verb));
+                    }
+                }
+                Some(_) => {}
+                None => self.fail("P3 conservation", format!("{} left without a fate", op.id)),
+            }
+        }
+    }
+
+    /// P11: the writer sees what it wrote.
+    fn read_your_write(&self, c: &Commit<'_>, call: &Call) {
+        let before = replay::of_presence(
+            c.was.records.get(&call.key).and_then(|record| record.view.as_ref()),
+        );
+        let after = replay::of_presence(
+            c.is.records.get(&call.key).and_then(|record| record.view.as_ref()),
+        );
+        let expected = replay::act(before, &call.action);
+        if after != expected {
+            let text = format!("{:?}: {after:?}, not {expected:?}", call.key);
+            self.fail("P11 read your writes", text);
+        }
+    }
+
+    /// P3: what ended as applied is on the server.
+    fn fates(&self, c: &Commit<'_>, server: &Server) {
+        for seq in finished(c) {
+            let Some(op) = c.was.ops.get(&seq) else { continue };
+            let row = c.set.settled.iter().find(|row| row.op == op.id);
+            let Some(row) = row else { continue };
+            match &row.fate {
+                Fate::Applied if !server.has_applied(op.id) => {
+                    let base = c.is.records.get(&op.key).and_then(|record| record.base.as_ref());
+                    let base = replay::of_presence(base.map(|base| &base.presence));
+                    // Rewritten while it was judged: what it wanted is what the newest row of it said.
+                    if !replay::says(&base, op) {
+                        let text = format!("{op:?} counts as applied, the server has {base:?}");
+                        self.fail("P3 conservation", text);
+                    }
+                }
+                Fate::Annihilated | Fate::Folded(_) if op.is_sealed() => {
+                    self.fail("P5 sealed", format!("{op:?} may have left and is {:?}", row.fate));
+                }
+                Fate::Yielded(id) => match c.is.conflicts.get(id) {
+                    Some(conflict) if conflict.resolved.is_some() => {}
+                    _ => self.fail("P18 both sides kept", format!("{} without a conflict", op.id)),
+                },
+                _ => {}
+            }
+        }
+        for conflict in c.set.conflicts.values() {
+            if is_private(&conflict.key) && !c.was.conflicts.contains_key(&conflict.id) {
+                let text = format!("nobody else writes {:?}: {conflict:?}", conflict.key);
+                self.fail("P17 real conflicts only", text);
+            }
+        }
+    }
+
+    /// R10, counted again from the rows.
+    fn balance(&self, c: &Commit<'_>) {
+        let (says, is) = (c.is.meta.counts, c.is.count());
+        let rows = (is.pending, is.in_flight, is.blocked, is.parked, is.conflicts, is.bytes);
+        let said =
+            (says.pending, says.in_flight, says.blocked, says.parked, says.conflicts, says.bytes);
+        if rows != said {
+            self.fail("R10 balance", format!("{} says {said:?}, rows say {rows:?}", c.verb));
+        }
+        if !says.balances() {
+            self.fail("R10 balance", format!("{}: {says:?}", c.verb));
+        }
+        let ledger = self.ledger.borrow();
+        let accepted = ledger.writes.values().filter(|it| it.device == c.device).count() as u64;
+        if says.accepted != accepted {
+            let text = format!("{} accepted, it says {}", accepted, says.accepted);
+            self.fail("R10 balance", text);
+        }
+    }
+
+    /// P5: what was sealed never changes again; R11: it is never blocked.
+    fn sealed(&self, c: &Commit<'_>) {
+        for op in c.set.ops.values() {
+            let was = c.was.ops.get(&op.seq).filter(|was| was.id == op.id);
+            if let Some(was) = was
+                && was.is_sealed()
+                && (was.sent != op.sent || was.intent != op.intent)
+            {
+                self.fail_rows("P5 sealed", format!("{was:?} became {op:?}"));
+            }
+            if op.is_sealed() && matches!(op.state, OpState::Blocked { .. }) {
+                self.fail_rows("R11 ready", format!("sealed and blocked: {op:?}"));
+            }
+            if matches!(op.state, OpState::InFlight { .. }) && !op.is_sealed() {
+                self.fail_rows("P5 sealed", format!("in flight and not sealed: {op:?}"));
+            }
+        }
+    }
+
+    /// R1, P12 and R11 for every record that the commit touched.
+    fn records(&self, c: &Commit<'_>) {
+        let mut keys: BTreeSet<&EntityKey> = c.set.records.keys().collect();
+        keys.extend(&c.set.drop_records);
+        keys.extend(c.set.ops.values().map(|op| &op.key));
+        keys.extend(finished(c).filter_map(|seq| c.was.ops.get(&seq)).map(|op| &op.key));
+        for key in keys {
+            self.monotonic(c, key);
+            if !self.behaviour_only {
+                self.view(c.is, key, c.verb);
+                self.ready(c, key);
+            }
+        }
+    }
+
+    fn monotonic(&self, c: &Commit<'_>, key: &EntityKey) {
+        let version = |mirror: &Mirror| match mirror.records.get(key)?.version()? {
+            Version::Number(number) => Some(*number),
+            Version::Stamp(_) | Version::Opaque(_) => None,
+        };
+        let rebuilding = c.was.cursors.values().any(|row| row.rebuilding);
+        if let Some(was) = version(c.was)
+            && !rebuilding
+            && version(c.is).is_none_or(|is| is < was)
+        {
+            let text = format!("{key:?} fell from {was} to {:?} in {}", version(c.is), c.verb);
+            self.fail("P12 monotonic reads", text);
+        }
+    }
+
+    /// What a record shows, made again from base and operations.
+    pub(crate) fn view(&self, is: &Mirror, key: &EntityKey, verb: &str) {
+        let record = is.records.get(key);
+        let shown = replay::of_presence(record.and_then(|record| record.view.as_ref()));
+        let base = record.and_then(|record| record.base.as_ref()).map(|base| &base.presence);
+        let conflict = is.queue(key).find_map(Operation::conflict);
+        let expected: Doc = match conflict.and_then(|id| is.conflicts.get(&id)) {
+            Some(conflict) => replay::of_presence(Some(&conflict.mine)),
+            None => is
+                .queue(key)
+                .filter(|op| match &op.state {
+                    OpState::Queued { .. } | OpState::InFlight { .. } | OpState::Acked { .. } => {
+                        true
+                    }
+                    OpState::Blocked { visible, .. } => *visible,
+                    OpState::Parked(_) => false,
+                })
+                .fold(replay::of_presence(base), replay::replay),
+        };
+        if shown != expected {
+            let ops: Vec<_> = is.queue(key).collect();
+            let text = format!("{verb}: {key:?} shows {shown:?}, is {expected:?}: {base:?} {ops:#?}");
+            self.fail("R1 view", text);
+        }
+    }
+
+    /// The ready index, made again.
+    fn ready(&self, c: &Commit<'_>, key: &EntityKey) {
+        for op in c.is.queue(key) {
+            let first = !c.is.queue(key).any(|it| it.seq < op.seq && it.holds_the_record());
+            let free = op.is_sealed()
+                || op.refs.iter().all(|target| c.is.unsettled_create(target).is_none())
+                    && !matches!(op.assumed, Assumed::After(_));
+            let ready = matches!(op.state, OpState::Queued { .. }) && first && free;
+            if op.ready != ready {
+                let text = format!("{}: ready is {}: {op:?}", c.verb, op.ready);
+                self.fail("R11 ready", text);
+            }
+            if let OpState::Blocked { by, .. } = &op.state
+                && c.is.op(*by).is_none()
+            {
+                self.fail("R11 ready", format!("{}: blocked by nothing: {op:?}", c.verb));
+            }
+        }
+    }
+
+    /// P13: whoever has the cursor has the data.
+    fn cursor(&self, c: &Commit<'_>, server: &Server) {
+        for row in &c.set.cursors {
+            let Some(at) = row.cursor.as_ref().and_then(|cursor| position(&cursor.0)) else {
+                continue;
+            };
+            let changes = holdfast_server_core::Tx::changes_after(&server.memory, 0, usize::MAX);
+            for (number, key, record) in changes.expect("memory does not fail") {
+                if number > at {
+                    break;
+                }
+                let key = EntityKey::new(&*key.collection, &*key.id);
+                let known = match c.is.records.get(&key).and_then(|it| it.version()) {
+                    Some(Version::Number(number)) => *number,
+                    _ => 0,
+                };
+                if known < record.version {
+                    let text = format!("cursor {at}, {key:?} at {known}, not {}", record.version);
+                    self.fail("P13 page and cursor", text);
+                }
+            }
+        }
+    }
+}
+
+/// The customer that new content names.
+fn named(action: &Action) -> Option<EntityKey> {
+    let document = match action {
+        Action::Create(document) | Action::Patch(document) | Action::Replace(document) => document,
+        Action::Remove => return None,
+    };
+    let id = document.get(&["customer".to_owned()])?;
+    Some(EntityKey::new("customers", unquote(id.text())?))
+}
+
+/// The operations that a changeset takes out, or puts another in the place of.
+pub(crate) fn finished<'a>(c: &'a Commit<'_>) -> impl Iterator<Item = Seq> + use<'a> {
+    let replaced = c
+        .set
+        .ops
+        .values()
+        .filter(|op| c.was.ops.get(&op.seq).is_some_and(|was| was.id != op.id))
+        .map(|op| op.seq);
+    c.set.finished().chain(replaced)
+}
+
+/// The change number in a cursor of the model server.
+pub(crate) fn position(cursor: &str) -> Option<u64> {
+    cursor.split('.').nth(1)?.parse().ok()
+}
+
+/// What ends the chain of an accepted write.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Chain {
+    Outbox(OpId),
+    Ended(OpId, Fate),
+    Lost(OpId),
+}
+
+pub(crate) fn follow(mirror: &Mirror, id: OpId) -> Chain {
+    let mut id = id;
+    for _ in 0..10_000 {
+        if let Some(op) = mirror.op(id) {
+            return Chain::Outbox(op.id);
+        }
+        match mirror.settled.get(&id).map(|row| row.fate.clone()) {
+            Some(Fate::Folded(next) | Fate::Superseded(next)) => id = next,
+            Some(fate) => return Chain::Ended(id, fate),
+            None => return Chain::Lost(id),
+        }
+    }
+    Chain::Lost(id)
+}

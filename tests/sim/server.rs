@@ -1,0 +1,285 @@
+//! The server: the verdicts of `holdfast-server-core` over its store in memory, in the engine's words, with an eye on effects.
+
+use std::cell::Cell;
+use std::collections::BTreeMap;
+
+use holdfast::model::{
+    Batch, Cursor, Document, Edit, EntityKey, Halt, Intent, Millis, OpId, Outcome, Presence,
+    PullPage, PushReply, RemoteChange, Seq, Theirs, Version,
+};
+use holdfast_server_core as core;
+
+use crate::oracle::Oracle;
+
+/// The server's clock at the start of a run.
+pub(crate) const EPOCH_MS: u64 = 1_763_650_000_000;
+
+/// Where an operation came from, noted when it left its device.
+#[derive(Debug, Clone)]
+pub(crate) struct Origin {
+    pub(crate) device: usize,
+    pub(crate) seq: Seq,
+}
+
+/// What the server's application refuses: documents marked `bad` for good, and, while faults are on, anything at a whim.
+#[derive(Debug, Default)]
+struct SimRules {
+    whim: Cell<bool>,
+}
+
+impl core::Rules for SimRules {
+    fn check(
+        &self,
+        _operation: &core::Operation,
+        _current: Option<&core::Record>,
+        result: Option<&core::Document>,
+    ) -> Option<core::Rejection> {
+        if result.is_some_and(|document| document.member("bad").as_deref() == Some("true")) {
+            return Some(core::Rejection::last("validation", "it is bad"));
+        }
+        self.whim.replace(false).then(|| core::Rejection {
+            code: "busy".to_owned(),
+            message: "not now".to_owned(),
+            last: false,
+        })
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct Server {
+    pub(crate) memory: core::Memory,
+    rules: SimRules,
+    limits: core::Limits,
+    /// More operations than this in a request are too many for it.
+    pub(crate) most: usize,
+    /// Whether a request with a `poison` document is refused as a whole.
+    pub(crate) picky: bool,
+    origins: BTreeMap<OpId, Origin>,
+    last: BTreeMap<(usize, core::Key), Seq>,
+}
+
+impl Server {
+    pub(crate) fn new(page: usize, most: usize, picky: bool) -> Self {
+        Self {
+            memory: core::Memory::new("e1"),
+            rules: SimRules::default(),
+            limits: core::Limits { page, ..core::Limits::default() },
+            most,
+            picky,
+            origins: BTreeMap::new(),
+            last: BTreeMap::new(),
+        }
+    }
+
+    pub(crate) fn note_origin(&mut self, op: OpId, origin: Origin) {
+        self.origins.entry(op).or_insert(origin);
+    }
+
+    /// The number of the last change.
+    pub(crate) fn last_change(&self) -> u64 {
+        core::Tx::feed(&self.memory).expect("memory does not fail").last
+    }
+
+    pub(crate) fn record(&self, key: &EntityKey) -> Option<core::Record> {
+        let key = core::Key::new(&key.collection, &key.id);
+        core::Tx::record(&self.memory, &key).expect("memory does not fail")
+    }
+
+    /// The stored verdict of an operation.
+    pub(crate) fn verdict(&self, op: OpId) -> Option<core::Outcome> {
+        let stored = core::Tx::verdict(&self.memory, &op.to_string());
+        stored.expect("memory does not fail").map(|stored| stored.outcome)
+    }
+
+    /// Whether the server has said, or would say, that it has the operation.
+    pub(crate) fn has_applied(&self, op: OpId) -> bool {
+        self.verdict(op).is_some_and(|it| it.kind == core::OutcomeKind::Applied)
+    }
+
+    /// Handles a push. `whim` refuses its first new operation, for this time.
+    pub(crate) fn push(&mut self, batch: &Batch, now: u64, whim: bool, see: &Oracle) -> PushReply {
+        if batch.operations.len() > self.most {
+            return PushReply::halted(Halt::TooLarge);
+        }
+        if self.picky && batch.operations.iter().any(|it| is_poison(&it.intent)) {
+            return PushReply::halted(Halt::BatchRefused);
+        }
+        let device = batch.operations.first().map_or_else(String::new, |it| it.device.to_string());
+        let operations: Vec<core::Operation> = batch.operations.iter().map(operation).collect();
+        let request = core::PushRequest::new(&device, operations.clone());
+        let had: Vec<u64> = operations.iter().map(|op| self.memory.effects(&op.op_id)).collect();
+        self.rules.whim.set(whim);
+        let answer = core::push(&mut self.memory, &request, &self.rules, &self.limits, EPOCH_MS + now);
+        self.rules.whim.set(false);
+        let Ok(answer) = answer else {
+            see.fail("protocol", format!("the server refused the request: {answer:?}"));
+            return PushReply::halted(Halt::BatchRefused);
+        };
+        for ((departure, op), had) in batch.operations.iter().zip(&operations).zip(had) {
+            let has = self.memory.effects(&op.op_id);
+            if has > 1 {
+                see.fail("P6 exactly once", format!("{} had {has} effects", op.op_id));
+            }
+            if has > had {
+                self.effect(departure.op, op, see);
+            }
+        }
+        let outcomes = answer
+            .outcomes
+            .iter()
+            .zip(&batch.operations)
+            .map(|(it, departure)| (departure.op, outcome(it, departure, see)))
+            .collect();
+        PushReply { outcomes, page: None, halt: None, bytes: 100 }
+    }
+
+    /// P7: per record and device in order; what is named is known.
+    fn effect(&mut self, id: OpId, op: &core::Operation, see: &Oracle) {
+        let Some(origin) = self.origins.get(&id) else {
+            see.fail("P5 sealed", format!("{id} has an effect and never left"));
+            return;
+        };
+        let slot = self.last.entry((origin.device, op.key.clone())).or_default();
+        if origin.seq <= *slot {
+            let text = format!("{id} seq {} after {} on {:?}", origin.seq.0, slot.0, op.key);
+            see.fail("P7 order", text);
+        }
+        *slot = origin.seq;
+        let named = match &op.intent {
+            core::Intent::Create(document) | core::Intent::Replace(document) => {
+                document.member("customer")
+            }
+            core::Intent::Change(_) | core::Intent::Delete => None,
+        };
+        if let Some(customer) = named.and_then(|text| holdfast::model::json::unquote(&text))
+            && self.record(&EntityKey::new("customers", &*customer)).is_none()
+            && !see.ledger.borrow().dangling.contains(&EntityKey::new("customers", &*customer))
+        {
+            see.fail("P7 references", format!("{:?} names {customer}, which is unknown", op.key));
+        }
+    }
+
+    pub(crate) fn pull(&self, cursor: Option<&Cursor>, now: u64) -> Result<PullPage, Halt> {
+        let request = core::PullRequest {
+            cursor: cursor.map(|cursor| cursor.0.clone()),
+            limit: None,
+            scope: Some("all".to_owned()),
+        };
+        let answer = core::pull(&self.memory, &request, &self.limits, EPOCH_MS + now);
+        let page = answer.map_err(|problem| match problem.kind {
+            core::ProblemKind::CursorExpired => Halt::Expired,
+            _ => Halt::Protocol,
+        })?;
+        let changes = page.changes.iter().map(|it| RemoteChange {
+            key: EntityKey::new(&*it.collection, &*it.id),
+            presence: presence(it.document.as_ref()),
+            version: Some(Version::Number(it.version)),
+            stamp: None,
+            op: OpId::parse(&it.op_id),
+        });
+        Ok(PullPage {
+            changes: changes.collect(),
+            unreadable: Vec::new(),
+            next: Cursor(page.cursor.clone()),
+            more: page.more,
+            bytes: 100,
+        })
+    }
+}
+
+fn is_poison(intent: &Intent) -> bool {
+    match intent {
+        Intent::Create(document) | Intent::Replace(document) => {
+            document.get(&["poison".to_owned()]).is_some()
+        }
+        Intent::Change(edits) => {
+            edits.iter().any(|edit| edit.path().root() == "poison" && edit.value().is_some())
+        }
+        Intent::Delete | Intent::Resolve(_) => false,
+    }
+}
+
+fn text(document: &Document) -> core::Document {
+    core::Document::parse(document.text()).expect("a document is an object")
+}
+
+fn operation(departure: &holdfast::model::Departure) -> core::Operation {
+    let intent = match &departure.intent {
+        Intent::Create(document) => core::Intent::Create(text(document)),
+        Intent::Replace(document) => core::Intent::Replace(text(document)),
+        Intent::Delete | Intent::Resolve(_) => core::Intent::Delete,
+        Intent::Change(edits) => core::Intent::Change(
+            edits
+                .iter()
+                .map(|edit| match edit {
+                    Edit::Set { path, value } => core::Edit::Set {
+                        path: path.0.clone(),
+                        value: serde_json::value::RawValue::from_string(value.text().to_owned())
+                            .expect("a value is JSON"),
+                    },
+                    Edit::Remove { path } => core::Edit::Remove { path: path.0.clone() },
+                })
+                .collect(),
+        ),
+    };
+    core::Operation {
+        op_id: departure.op.to_string(),
+        key: core::Key::new(&departure.collection, &departure.id),
+        intent,
+        assumed: match &departure.assumed {
+            Some(Version::Number(number)) => Some(*number),
+            _ => None,
+        },
+        at: departure.stamp.millis,
+    }
+}
+
+fn presence(document: Option<&core::Document>) -> Presence {
+    match document {
+        Some(document) => {
+            Presence::Live(Document::parse(document.as_str()).expect("a document is an object"))
+        }
+        None => Presence::Deleted,
+    }
+}
+
+fn outcome(
+    it: &core::Outcome,
+    departure: &holdfast::model::Departure,
+    see: &Oracle,
+) -> Outcome {
+    let version = it.version.map(Version::Number);
+    match it.kind {
+        core::OutcomeKind::Applied if it.version == Some(0) => Outcome::Applied {
+            version: None,
+            presence: Some(Presence::Deleted),
+            stamp: None,
+            assigned_id: None,
+        },
+        core::OutcomeKind::Applied => Outcome::Applied {
+            version,
+            presence: it.document.as_ref().map(|document| presence(document.as_ref())),
+            stamp: Some(departure.stamp),
+            assigned_id: it.server_id.clone(),
+        },
+        core::OutcomeKind::Conflict => {
+            let theirs = match it.document.as_ref().map(|document| presence(document.as_ref())) {
+                Some(Presence::Live(document)) => Theirs::Live { document, version, stamp: None },
+                Some(Presence::Deleted) | None => Theirs::Deleted { version, stamp: None },
+            };
+            Outcome::Conflict { theirs, other: None, token: None }
+        }
+        core::OutcomeKind::Rejected => {
+            let code = it.code.clone().unwrap_or_default();
+            if code == "operation-id-reused" || code == "invalid" {
+                see.fail("P5 sealed", format!("{} left twice with two contents", it.op_id));
+            }
+            Outcome::Rejected {
+                code,
+                message: it.message.clone().unwrap_or_default(),
+                last: it.last.unwrap_or_default(),
+            }
+        }
+        core::OutcomeKind::Retry => Outcome::Retry { after: it.after.map(Millis) },
+    }
+}
