@@ -93,7 +93,7 @@ pub fn write(
         .map(|named| s.own_key(named))
         .filter(|target| *target != key)
         .filter_map(|target| {
-            draft.unsettled_create(&target).map(|op| op.seq).map(|it| (target, it))
+            draft.unsettled_create(&target, Seq(u64::MAX)).map(|op| op.seq).map(|it| (target, it))
         })
         .collect();
     let priority = write.priority.unwrap_or(collection.priority);
@@ -306,7 +306,9 @@ fn inherit(draft: &mut Draft<'_>, op: &Operation) {
     while let Some(op) = waiting.pop() {
         let mut before = draft.queue(&op.key);
         before.retain(|seq| *seq < op.seq);
-        before.extend(op.refs.iter().filter_map(|it| draft.unsettled_create(it)).map(|it| it.seq));
+        before.extend(
+            op.refs.iter().filter_map(|it| draft.unsettled_create(it, op.seq)).map(|it| it.seq),
+        );
         for seq in before {
             if draft.op(seq).is_some_and(|op| op.priority > priority)
                 && let Some(op) = draft.op_mut(seq)

@@ -42,7 +42,7 @@ impl Laws {
         for op in s.ops.values() {
             let shown = s.records.contains_key(&op.key) || view(&s, &op.key).is_none();
             assert!(shown, "P11: {op:?} has no record");
-            assert_eq!(op.ready, could_leave(&s, op), "R11: {op:#?} in {:#?}", s.ops);
+            assert_eq!(op.ready, could_leave(&s, op), "R11: {op:?} in\n{}", lines(s.ops.values()));
             if let OpState::Blocked { by, .. } = op.state {
                 assert!(op.sent.is_none(), "R11: a sealed operation is blocked: {op:?}");
                 let cause = s.ops.values().find(|other| other.id == by);
@@ -94,13 +94,19 @@ impl Laws {
     }
 }
 
+fn lines<'a>(ops: impl Iterator<Item = &'a Operation>) -> String {
+    ops.map(|op| format!("{op:?}")).collect::<Vec<_>>().join("\n")
+}
+
 /// R1, in its own words.
 fn view(s: &Snapshot, key: &EntityKey) -> Option<Presence> {
     let base = s.records.get(key).and_then(|record| record.base.as_ref());
     let mut view = base.map(|base| base.presence.clone());
     for op in s.queue(key) {
         match &op.state {
-            OpState::Parked(Parked::Conflicted(id)) => return Some(s.conflicts[id].mine.clone()),
+            OpState::Parked(Parked::Conflicted(id)) => {
+                return Some(s.conflicts.get(id).unwrap().mine.clone());
+            }
             OpState::Parked(Parked::Rejected { .. } | Parked::HandedOver)
             | OpState::Blocked { visible: false, .. } => {}
             OpState::Queued { .. }
@@ -123,7 +129,7 @@ fn could_leave(s: &Snapshot, op: &Operation) -> bool {
         )
     };
     let first = !s.queue(&op.key).any(|other| other.seq < op.seq && waits(other));
-    let targets = op.refs.iter().all(|target| exists(s, target));
+    let targets = op.refs.iter().all(|target| exists(s, target, op));
     let resolved = !matches!(op.assumed, Assumed::After(_)) || op.sent.is_some();
     let queued = matches!(op.state, OpState::Queued { .. });
     assert!(!(queued && first) || resolved, "R6: first, and still after another: {op:?}");
@@ -131,9 +137,12 @@ fn could_leave(s: &Snapshot, op: &Operation) -> bool {
 }
 
 /// Whether the server has the record that an operation refers to, as far as its own creates tell.
-fn exists(s: &Snapshot, key: &EntityKey) -> bool {
-    let creates: Vec<&Operation> =
-        s.queue(key).filter(|op| matches!(op.intent, Intent::Create(_))).collect();
+fn exists(s: &Snapshot, key: &EntityKey, by: &Operation) -> bool {
+    let create = |op: &&Operation| {
+        let earlier = op.seq < by.seq || op.replaces.is_some();
+        earlier && matches!(op.intent, Intent::Create(_))
+    };
+    let creates: Vec<&Operation> = s.queue(key).filter(create).collect();
     let settled = |op: &&Operation| matches!(op.state, OpState::Acked { .. });
     let given_up = |op: &&Operation| {
         matches!(

@@ -178,7 +178,7 @@ fn server_wins_keeps_the_loser() {
     let op = till.patches("o1", r#"{"a":2}"#);
     till.pushes(conflict(2, r#"{"a":3,"b":1}"#));
     let Some(Fate::Yielded(id)) = till.fate(op) else { panic!("{:?}", till.fate(op)) };
-    let kept = till.all().conflicts[&id].clone();
+    let kept = till.all().conflicts.get(&id).unwrap().clone();
     assert_eq!(kept.mine, Presence::Live(doc(r#"{"a":2,"b":1}"#)));
     assert_eq!(kept.theirs, Presence::Live(doc(r#"{"a":3,"b":1}"#)));
     assert_eq!(kept.base, Some(doc(r#"{"a":1,"b":1}"#)));

@@ -23,4 +23,6 @@ mod pulls;
 #[cfg(test)]
 mod till;
 #[cfg(test)]
+mod walks;
+#[cfg(test)]
 mod world;

@@ -160,7 +160,8 @@ fn a_second_expiry_begins_again() {
     let s = till
         .disk
         .snapshot(holdfast::model::Need::only(vec![holdfast::model::Root::Cursor(Scope::all())]));
-    assert!(!s.cursors[&Scope::all()].rebuilding && s.cursors[&Scope::all()].complete);
+    let row = s.cursors.get(&Scope::all()).unwrap();
+    assert!(!row.rebuilding && row.complete);
 }
 
 /// A foreign create and its removal between two pulls.

@@ -1,7 +1,5 @@
 //! The language of the scenarios.
 
-use std::collections::BTreeMap;
-
 use holdfast::memory::Disk;
 use holdfast::model::{
     Base, Batch, Choice, Code, CollectionRules, Conflict, ConflictId, Ctx, Cursor, Document,
@@ -106,7 +104,7 @@ const START: u64 = 1_763_650_000_000;
 pub(crate) fn rules(strategy: Strategy) -> Rules {
     let orders = CollectionRules {
         strategy,
-        references: BTreeMap::from([(Path::field("customer"), "customers".to_owned())]),
+        references: [(Path::field("customer"), "customers".to_owned())].into(),
         ..CollectionRules::default()
     };
     let customers = CollectionRules { strategy, ..CollectionRules::default() };

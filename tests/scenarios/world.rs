@@ -11,9 +11,9 @@ use std::task::{Context, Poll, Waker};
 use holdfast::engine::{Config, Engine, Event, WriteRequest};
 use holdfast::memory::{Disk, MemoryStore};
 use holdfast::model::{
-    Batch, Capabilities, Changeset, Cursor, Departure, EntityKey, Halt, Mono, Need, OpId, Outcome,
-    Presence, PullPage, PushReply, RemoteChange, Scope, Snapshot, StoreError, Strategy, Theirs,
-    Verb, Version, Wall,
+    Batch, Capabilities, Changeset, Cursor, Departure, EntityKey, Halt, Intent, Mono, Need, OpId,
+    Outcome, Presence, PullPage, PushReply, RemoteChange, Scope, Snapshot, StoreError, Strategy,
+    Theirs, Verb, Version, Wall,
 };
 use holdfast::plan::write::Action;
 use holdfast::port::{Clock, Host, Leadership, RawStore, Remote, Rng};
@@ -48,10 +48,12 @@ pub(crate) struct Server {
     pub(crate) refuses: BTreeSet<String>,
     /// Cursors of earlier histories are too old.
     pub(crate) history: u32,
+    /// What it stores is not quite what was sent: it says so in its answers.
+    pub(crate) corrects: bool,
 }
 
 impl Server {
-    fn push(&mut self, batch: &Batch) -> PushReply {
+    pub(crate) fn push(&mut self, batch: &Batch) -> PushReply {
         self.batches.push(batch.operations.iter().map(|it| it.op).collect());
         if self.room.is_some_and(|room| batch.operations.len() > room) {
             return PushReply::halted(Halt::TooLarge);
@@ -80,6 +82,18 @@ impl Server {
         let key = EntityKey::new(&*it.collection, &*it.id);
         let known = self.records.get(&key);
         let (version, presence) = known.map_or((0, None), |(at, is, _)| (*at, Some(is.clone())));
+        let is_live = matches!(presence, Some(Presence::Live(_)));
+        match (&it.intent, known.is_some()) {
+            (Intent::Delete, _) if !is_live => return crate::till::applied(version),
+            (Intent::Change(_) | Intent::Replace(_), false) => {
+                return crate::till::rejected("not-found");
+            }
+            (Intent::Change(_) | Intent::Replace(_), true) if !is_live => {
+                return crate::till::deleted(version);
+            }
+            (Intent::Create(_) | Intent::Resolve(_), _)
+            | (Intent::Change(_) | Intent::Replace(_) | Intent::Delete, _) => {}
+        }
         let assumed = it.assumed == known.map(|_| Version::Number(version));
         if !assumed {
             let version = Some(Version::Number(version));
@@ -91,6 +105,13 @@ impl Server {
         }
         let after = it.intent.replay(presence.as_ref()).unwrap_or(Presence::Deleted);
         *self.effects.entry(it.op).or_default() += 1;
+        if let Presence::Live(document) = &after
+            && self.corrects
+        {
+            let text = document.text().replace("1,", "1.5,").replace("2}", "2.5}");
+            self.put(key, Presence::Live(doc(&text)), Some(it.op));
+            return crate::till::applied_as(version + 1, &text);
+        }
         crate::till::applied(self.put(key, after, Some(it.op)))
     }
 
@@ -102,9 +123,24 @@ impl Server {
         version
     }
 
+    /// What the record is, for comparison.
+    pub(crate) fn record(&self, key: &EntityKey) -> Option<&Presence> {
+        self.records.get(key).map(|(_, presence, _)| presence)
+    }
+
     /// Another device writes.
     pub(crate) fn writes(&mut self, id: &str, text: &str) {
         self.put(crate::till::order(id), Presence::Live(doc(text)), None);
+    }
+
+    pub(crate) fn writes_to(&mut self, key: &EntityKey, text: &str) {
+        self.put(key.clone(), Presence::Live(doc(text)), None);
+    }
+
+    pub(crate) fn removes(&mut self, key: &EntityKey) {
+        if matches!(self.record(key), Some(Presence::Live(_))) {
+            self.put(key.clone(), Presence::Deleted, None);
+        }
     }
 
     pub(crate) fn has(&self, id: &str) -> Option<String> {
@@ -114,7 +150,7 @@ impl Server {
         }
     }
 
-    fn pull(&mut self, cursor: Option<&Cursor>) -> Result<PullPage, Halt> {
+    pub(crate) fn pull(&mut self, cursor: Option<&Cursor>) -> Result<PullPage, Halt> {
         self.pulls += 1;
         // Every page is the whole: small, and right by redelivery.
         let prefix = format!("h{}-", self.history);
