@@ -1,18 +1,14 @@
 //! What the application sees, as JSON text, and what it says, read from it. Documents are copied as the text that they are.
 
-use std::borrow::Cow;
-use std::collections::BTreeMap;
-
-use serde::{Deserialize, Deserializer};
-use serde_json::value::RawValue;
+use std::fmt::Display;
 
 use super::errors::refused;
-use super::text::{Object, list};
+use super::text::{Members, Object, list};
 use crate::engine::{Commit, CycleReport, Drained, Entity, EntityState, Progress, Verdict};
-use crate::model::json::quote;
+use crate::model::json::{quote, unquote};
 use crate::model::{
-    Choice, Code, Conflict, ConflictKind, Counts, Decider, Document, Intent, JsonError, OpId,
-    OpState, Operation, Parked, Path, Presence, Priority, Side, SyncError,
+    Choice, Code, Conflict, ConflictId, ConflictKind, Counts, Decider, Document, EntityKey, Intent,
+    JsonError, OpId, OpState, Operation, Parked, Path, Presence, Priority, Side, SyncError,
 };
 
 /// The text of a document. `json.ts` has checked it; only a caller that goes around it sees these errors.
@@ -172,20 +168,6 @@ pub(super) fn conflict(conflict: &Conflict) -> String {
         .end()
 }
 
-#[derive(Deserialize)]
-struct Resolution<'a> {
-    #[serde(borrow)]
-    keep: Option<Cow<'a, str>>,
-    #[serde(borrow, default, deserialize_with = "present")]
-    merged: Option<&'a RawValue>,
-    fields: Option<BTreeMap<String, String>>,
-}
-
-/// Tells `null` from absent.
-fn present<'de: 'a, 'a, D: Deserializer<'de>>(from: D) -> Result<Option<&'a RawValue>, D::Error> {
-    <&RawValue>::deserialize(from).map(Some)
-}
-
 fn side(name: &str) -> Option<Side> {
     match name {
         "mine" => Some(Side::Mine),
@@ -197,22 +179,21 @@ fn side(name: &str) -> Option<Side> {
 /// A person's decision.
 pub(super) fn choice(text: &str) -> Result<Choice, SyncError> {
     let wrong = || refused(Code::InvalidValue, "resolution", "no such resolution");
-    let resolution: Resolution<'_> = serde_json::from_str(text).map_err(|_| wrong())?;
-    if let Some(merged) = resolution.merged {
-        let merged = merged.get();
+    let resolution = Members::read(text).ok_or_else(wrong)?;
+    if let Some(merged) = resolution.raw("merged") {
         return Ok(Choice::Merged(match merged {
             "null" => Presence::Deleted,
             _ => Presence::Live(document(merged)?),
         }));
     }
-    if let Some(keep) = resolution.keep {
+    if let Some(keep) = resolution.text("keep") {
         return match side(&keep).ok_or_else(wrong)? {
             Side::Mine => Ok(Choice::Mine),
             Side::Theirs => Ok(Choice::Theirs),
         };
     }
-    let fields = resolution.fields.ok_or_else(wrong)?;
-    let fields = fields.iter().map(|(path, name)| Some((names(path), side(name)?)));
+    let fields = resolution.raw("fields").and_then(Members::read).ok_or_else(wrong)?;
+    let fields = fields.iter().map(|(path, it)| Some((names(path), side(&unquote(it.text())?)?)));
     fields.collect::<Option<Vec<_>>>().map(Choice::Fields).ok_or_else(wrong)
 }
 
@@ -286,18 +267,6 @@ pub(super) fn cycle(report: &CycleReport) -> String {
         .end()
 }
 
-#[derive(Deserialize)]
-struct Heard<'a> {
-    applied: u64,
-    conflicts: u64,
-    parked: u64,
-    pulled: u64,
-    bytes: u64,
-    millis: u64,
-    #[serde(borrow)]
-    halted: Option<Cow<'a, str>>,
-}
-
 /// Why a cycle of another tab broke off: the words of `CycleReport::halted`.
 const HALTS: &[&str] = &[
     "unreachable",
@@ -318,28 +287,59 @@ const HALTS: &[&str] = &[
 
 /// The report of another tab's cycle.
 pub(super) fn heard_cycle(text: &str) -> Option<CycleReport> {
-    let heard: Heard<'_> = serde_json::from_str(text).ok()?;
-    let known = |name: Cow<'_, str>| {
+    let heard = Members::read(text)?;
+    let known = |name: String| {
         HALTS.iter().copied().find(|known| **known == *name).unwrap_or("protocol-error")
     };
     Some(CycleReport {
-        applied: heard.applied,
-        conflicts: heard.conflicts,
-        parked: heard.parked,
-        pulled: heard.pulled,
-        bytes: heard.bytes,
-        millis: heard.millis,
-        halted: heard.halted.map(known),
+        applied: heard.number("applied")?,
+        conflicts: heard.number("conflicts")?,
+        parked: heard.number("parked")?,
+        pulled: heard.number("pulled")?,
+        bytes: heard.number("bytes")?,
+        millis: heard.number("millis")?,
+        halted: heard.text("halted").map(known),
     })
 }
 
-/// Changed records by collection.
-pub(super) fn changes(commit: &Commit) -> String {
-    let mut collections: BTreeMap<&str, Vec<String>> = BTreeMap::new();
-    for key in &commit.changed {
-        collections.entry(&key.collection).or_default().push(quote(&key.id));
+/// A commit, for the other tabs.
+pub(super) fn commit(commit: &Commit) -> String {
+    let ids = |id: &dyn Display| quote(&id.to_string());
+    Object::new()
+        .raw("changed", &changes(commit))
+        .raw("parked", &list(commit.parked.iter().map(|id| ids(id))))
+        .raw("conflicts", &list(commit.conflicts.iter().map(|id| ids(id))))
+        .flag("wrote", commit.wrote)
+        .end()
+}
+
+/// Another tab's commit.
+pub(super) fn heard_commit(text: &str) -> Option<Commit> {
+    let heard = Members::read(text)?;
+    let mut changed = Vec::new();
+    for change in heard.list("changed")? {
+        let change = Members::read(change.text())?;
+        let collection = change.text("collection")?;
+        for id in change.list("ids")? {
+            changed.push(EntityKey::new(&*collection, unquote(id.text())?));
+        }
     }
-    list(collections.into_iter().map(|(collection, ids)| {
-        Object::new().text("collection", collection).raw("ids", &list(ids)).end()
+    let texts = |name| Some(heard.list(name)?.into_iter().filter_map(|it| unquote(it.text())));
+    Some(Commit {
+        changed,
+        parked: texts("parked")?.filter_map(|id| OpId::parse(&id)).collect(),
+        conflicts: texts("conflicts")?.filter_map(|id| ConflictId::parse(&id)).collect(),
+        wrote: heard.flag("wrote")?,
+    })
+}
+
+/// Changed records by collection, in order.
+pub(super) fn changes(commit: &Commit) -> String {
+    let mut keys: Vec<&EntityKey> = commit.changed.iter().collect();
+    keys.sort_unstable();
+    list(keys.chunk_by(|a, b| a.collection == b.collection).map(|keys| {
+        let collection = keys.first().map_or("", |key| &key.collection);
+        let ids = list(keys.iter().map(|key| quote(&key.id)));
+        Object::new().text("collection", collection).raw("ids", &ids).end()
     }))
 }

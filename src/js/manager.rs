@@ -6,8 +6,7 @@ use std::pin::Pin;
 use std::rc::Rc;
 
 use js_sys::{Function, Promise, Reflect};
-use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
+use serde::Serialize;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::{future_to_promise, spawn_local};
 
@@ -17,7 +16,7 @@ use super::errors::{refused, thrown};
 use super::host::{DoorHost, DoorRemote, DoorStore, Place};
 use super::options::{Options, priority};
 use super::remote::JsRemote;
-use super::text::{Object, list};
+use super::text::{Members, Object, list};
 use crate::browser::{
     self, BrowserClock, BrowserFetch, BrowserHost, BrowserRng, Channel, IdbSettings, IdbStore,
     Lifecycle, Signals,
@@ -420,14 +419,6 @@ fn remote(options: &Options, callbacks: &Callbacks) -> (DoorRemote, Option<Brows
     (DoorRemote::Standard(remote), Some(fetch))
 }
 
-/// What one tab tells the others.
-#[derive(Deserialize)]
-struct Message<'a> {
-    kind: &'a str,
-    #[serde(borrow)]
-    body: &'a RawValue,
-}
-
 impl Inner {
     fn listen(self: &Rc<Self>, name: &str, idb: Option<&IdbStore>) {
         let told = self.weakly(|inner, event: &Event| inner.told(event));
@@ -474,9 +465,7 @@ impl Inner {
     fn told(self: &Rc<Self>, event: &Event) {
         match event {
             Event::Commit(commit) => {
-                if let Ok(body) = serde_json::to_string(commit) {
-                    self.post("commit", &body);
-                }
+                self.post("commit", &convert::commit(commit));
                 self.changed(commit);
             }
             Event::Remote(commit) => self.changed(commit),
@@ -507,11 +496,12 @@ impl Inner {
 
     /// Another tab has news. What cannot be read is of another release and means nothing to this one.
     fn heard(self: &Rc<Self>, message: &str) {
-        let Ok(Message { kind, body }) = serde_json::from_str(message) else { return };
+        let Some(message) = Members::read(message) else { return };
+        let (Some(kind), Some(body)) = (message.text("kind"), message.raw("body")) else { return };
         self.hearing.set(true);
-        match kind {
+        match &*kind {
             "commit" => {
-                if let Ok(commit) = serde_json::from_str::<Commit>(body.get()) {
+                if let Some(commit) = convert::heard_commit(body) {
                     let engine = Rc::clone(&self.engine);
                     spawn_local(async move {
                         // Fails when the storage does, which the status says.
@@ -520,11 +510,11 @@ impl Inner {
                 }
             }
             "cycle" => {
-                if let Some(report) = convert::heard_cycle(body.get()) {
+                if let Some(report) = convert::heard_cycle(body) {
                     self.engine.heard_cycle(report);
                 }
             }
-            "progress" | "auth-required" => self.say(kind, body.get()),
+            "progress" | "auth-required" => self.say(&kind, body),
             "asked" => self.engine.signal(Signal::SyncNow),
             "poke" => self.engine.signal(Signal::Poke),
             "authenticated" => self.engine.signal(Signal::Authenticated),

@@ -1,15 +1,10 @@
 //! A backend behind two functions of the application (`defineRemote`), as a [`Remote`]. Batches and answers cross as JSON
 //! text; the TypeScript has turned whatever the functions threw into a word.
 
-use std::borrow::Cow;
-
-use serde::{Deserialize, Deserializer};
-use serde_json::value::RawValue;
-
 use super::callbacks::{Ask, Callbacks};
-use super::text::{Object, list};
+use super::text::{Members, Object, list};
 use crate::browser::{NoToken, TokenReason};
-use crate::model::json::quote;
+use crate::model::json::{quote, unquote};
 use crate::model::{
     Batch, Capabilities, Cursor, Departure, Document, Edit, EntityKey, Halt, Intent, Millis, OpId,
     Outcome, Presence, PullPage, PushReply, RemoteChange, Scope, Theirs, Version,
@@ -30,14 +25,15 @@ impl JsRemote {
         Self { callbacks, capabilities }
     }
 
-    /// One call. After "auth" it is made once more with a new token (P32).
-    async fn ask(&self, ask: Ask, text: &str) -> Result<String, Halt> {
+    /// One call, and the bytes of its answer. After "auth" it is made once more with a new token (P32).
+    async fn ask(&self, ask: Ask, text: &str) -> Result<(Members, u64), Halt> {
         let mut reason = TokenReason::Initial;
         loop {
             let answer = self.callbacks.remote(ask, text, reason).await;
             let answer = answer.map_err(|NoToken| Halt::Auth)?.ok_or(Halt::Unreachable)?;
-            match failure(&answer) {
-                None => return Ok(answer),
+            let members = Members::read(&answer).ok_or(Halt::Protocol)?;
+            match failure(&members) {
+                None => return Ok((members, (text.len() + answer.len()) as u64)),
                 Some(Halt::Auth) if reason == TokenReason::Initial => reason = TokenReason::Refused,
                 Some(halt) => return Err(halt),
             }
@@ -49,12 +45,8 @@ impl Remote for JsRemote {
     async fn push(&self, batch: &Batch) -> PushReply {
         let text = batch_text(batch, self.capabilities.whole_record);
         match self.ask(Ask::Push, &text).await {
-            Ok(answer) => match verdicts(batch, &answer) {
-                Some(outcomes) => PushReply {
-                    outcomes,
-                    bytes: (text.len() + answer.len()) as u64,
-                    ..PushReply::default()
-                },
+            Ok((answer, bytes)) => match verdicts(batch, &answer) {
+                Some(outcomes) => PushReply { outcomes, bytes, ..PushReply::default() },
                 None => PushReply::halted(Halt::Protocol),
             },
             Err(halt) => PushReply::halted(halt),
@@ -68,10 +60,9 @@ impl Remote for JsRemote {
             .raw("cursor", cursor.map_or("null", |cursor| &cursor.0))
             .number("limit", PAGE)
             .end();
-        let answer = self.ask(Ask::Pull, &text).await?;
-        let mut page = page(cursor, &answer).ok_or(Halt::Protocol)?;
-        page.bytes = (text.len() + answer.len()) as u64;
-        Ok(page)
+        let (answer, bytes) = self.ask(Ask::Pull, &text).await?;
+        let page = page(cursor, &answer).ok_or(Halt::Protocol)?;
+        Ok(PullPage { bytes, ..page })
     }
 
     fn capabilities(&self) -> Capabilities {
@@ -147,22 +138,14 @@ fn merge_patch(edits: &[Edit]) -> String {
     })
 }
 
-#[derive(Deserialize)]
-struct Failure<'a> {
-    #[serde(borrow)]
-    halt: Cow<'a, str>,
-    after: Option<f64>,
-}
-
 /// What the functions said instead of an answer.
-fn failure(answer: &str) -> Option<Halt> {
-    let failure: Failure<'_> = serde_json::from_str(answer).ok()?;
-    Some(match failure.halt.as_ref() {
+fn failure(answer: &Members) -> Option<Halt> {
+    Some(match &*answer.text("halt")? {
         "unreachable" => Halt::Unreachable,
         "auth" => Halt::Auth,
         "forbidden" => Halt::Forbidden,
         "misconfigured" => Halt::Misconfigured,
-        "later" => Halt::Later(failure.after.and_then(millis)),
+        "later" => Halt::Later(answer.float("after").and_then(millis)),
         "too-large" => Halt::TooLarge,
         "cursor-expired" => Halt::Expired,
         _ => Halt::Protocol,
@@ -182,65 +165,30 @@ fn millis(seconds: f64) -> Option<Millis> {
     (wait >= 0.0).then(|| Millis(wait.min(LONGEST) as u64))
 }
 
-#[derive(Deserialize)]
-struct PushAnswer<'a> {
-    #[serde(borrow)]
-    outcomes: Vec<&'a RawValue>,
+/// A whole number counts; a text can only be told equal or different; anything else is none.
+fn version(members: &Members) -> Result<Option<Version>, ()> {
+    let Some(raw) = members.raw("version") else { return Ok(None) };
+    let number = raw.parse().ok().map(Version::Number);
+    number.or_else(|| unquote(raw).map(Version::Opaque)).map(Some).ok_or(())
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct WireOutcome<'a> {
-    #[serde(borrow)]
-    op_id: Cow<'a, str>,
-    #[serde(borrow)]
-    kind: Cow<'a, str>,
-    #[serde(borrow)]
-    version: Option<&'a RawValue>,
-    #[serde(borrow, default, deserialize_with = "present")]
-    document: Option<&'a RawValue>,
-    server_id: Option<String>,
-    other: Option<String>,
-    code: Option<String>,
-    message: Option<String>,
-    r#final: Option<bool>,
-    after: Option<f64>,
-}
-
-/// Tells `null` from absent.
-fn present<'de: 'a, 'a, D: Deserializer<'de>>(from: D) -> Result<Option<&'a RawValue>, D::Error> {
-    <&RawValue>::deserialize(from).map(Some)
-}
-
-/// A whole number counts; every other text can only be told equal or different.
-fn version(raw: Option<&RawValue>) -> Result<Option<Version>, ()> {
-    let Some(raw) = raw else { return Ok(None) };
-    if let Ok(number) = serde_json::from_str::<u64>(raw.get()) {
-        return Ok(Some(Version::Number(number)));
-    }
-    serde_json::from_str::<String>(raw.get())
-        .map(|text| Some(Version::Opaque(text)))
-        .map_err(|_| ())
-}
-
-fn presence(raw: &RawValue) -> Option<Presence> {
-    if raw.get() == "null" {
+fn presence(raw: &str) -> Option<Presence> {
+    if raw == "null" {
         return Some(Presence::Deleted);
     }
-    Document::parse(raw.get()).ok().map(Presence::Live)
+    Document::parse(raw).ok().map(Presence::Live)
 }
 
 /// The verdicts, by operation. One that is not understood, or contradicts another, makes the whole answer worthless (R7).
-fn verdicts(batch: &Batch, answer: &str) -> Option<Vec<(OpId, Outcome)>> {
-    let answer: PushAnswer<'_> = serde_json::from_str(answer).ok()?;
+fn verdicts(batch: &Batch, answer: &Members) -> Option<Vec<(OpId, Outcome)>> {
     let mut outcomes: Vec<(OpId, Outcome)> = Vec::new();
-    for raw in answer.outcomes {
-        let wire: WireOutcome<'_> = serde_json::from_str(raw.get()).ok()?;
-        let op = OpId::parse(&wire.op_id)?;
+    for raw in answer.list("outcomes")? {
+        let wire = Members::read(raw.text())?;
+        let op = OpId::parse(&wire.text("opId")?)?;
         if !batch.operations.iter().any(|departure| departure.op == op) {
             continue;
         }
-        let outcome = verdict(wire)?;
+        let outcome = verdict(&wire)?;
         match outcomes.iter().find(|(known, _)| *known == op) {
             Some((_, first)) if *first == outcome => {}
             Some(_) => return None,
@@ -250,86 +198,64 @@ fn verdicts(batch: &Batch, answer: &str) -> Option<Vec<(OpId, Outcome)>> {
     Some(outcomes)
 }
 
-fn verdict(wire: WireOutcome<'_>) -> Option<Outcome> {
-    let version = version(wire.version).ok()?;
-    match wire.kind.as_ref() {
+fn verdict(wire: &Members) -> Option<Outcome> {
+    let version = version(wire).ok()?;
+    match &*wire.text("kind")? {
         "applied" => Some(Outcome::Applied {
             version,
-            presence: match wire.document {
+            presence: match wire.raw("document") {
                 Some(raw) => Some(presence(raw)?),
                 None => None,
             },
             stamp: None,
-            assigned_id: wire.server_id,
+            assigned_id: wire.text("serverId"),
         }),
         "conflict" => {
-            let theirs = match presence(wire.document?)? {
+            let theirs = match presence(wire.raw("document")?)? {
                 Presence::Live(document) => Theirs::Live { document, version, stamp: None },
                 Presence::Deleted => Theirs::Deleted { version, stamp: None },
             };
-            Some(Outcome::Conflict { theirs, other: wire.other, token: None })
+            Some(Outcome::Conflict { theirs, other: wire.text("other"), token: None })
         }
         "rejected" => Some(Outcome::Rejected {
-            code: wire.code?,
-            message: wire.message.unwrap_or_default(),
-            last: wire.r#final.unwrap_or(true),
+            code: wire.text("code")?,
+            message: wire.text("message").unwrap_or_default(),
+            last: wire.flag("final").unwrap_or(true),
         }),
-        "retry" => Some(Outcome::Retry { after: wire.after.and_then(millis) }),
+        "retry" => Some(Outcome::Retry { after: wire.float("after").and_then(millis) }),
         _ => None,
     }
 }
 
-#[derive(Deserialize)]
-struct PullAnswer<'a> {
-    #[serde(borrow)]
-    changes: Vec<&'a RawValue>,
-    #[serde(borrow)]
-    cursor: &'a RawValue,
-    more: bool,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct WireChange<'a> {
-    collection: String,
-    id: String,
-    #[serde(borrow)]
-    version: Option<&'a RawValue>,
-    #[serde(borrow)]
-    document: &'a RawValue,
-    #[serde(borrow)]
-    op_id: Option<Cow<'a, str>>,
-}
-
 /// A page. A change that cannot be read is kept aside with its text (R2); it is no deletion and does not hold up the rest.
-fn page(from: Option<&Cursor>, answer: &str) -> Option<PullPage> {
-    let answer: PullAnswer<'_> = serde_json::from_str(answer).ok()?;
-    let next = Cursor(answer.cursor.get().to_owned());
+fn page(from: Option<&Cursor>, answer: &Members) -> Option<PullPage> {
+    let next = Cursor(answer.raw("cursor")?.to_owned());
+    let more = answer.flag("more")?;
     // A page that says "more" and stays where it is would be asked for without end.
-    if answer.more && from == Some(&next) {
+    if more && from == Some(&next) {
         return None;
     }
-    let mut page =
-        PullPage { changes: Vec::new(), unreadable: Vec::new(), next, more: answer.more, bytes: 0 };
-    for raw in answer.changes {
-        match change(raw) {
+    let mut page = PullPage { changes: Vec::new(), unreadable: Vec::new(), next, more, bytes: 0 };
+    for raw in answer.list("changes")? {
+        match change(raw.text()) {
             Some(change) => page.changes.push(change),
-            None => page.unreadable.push(raw.get().to_owned()),
+            None => page.unreadable.push(raw.text().to_owned()),
         }
     }
     Some(page)
 }
 
-fn change(raw: &RawValue) -> Option<RemoteChange> {
-    let wire: WireChange<'_> = serde_json::from_str(raw.get()).ok()?;
-    if wire.collection.is_empty() || wire.id.is_empty() {
+fn change(raw: &str) -> Option<RemoteChange> {
+    let wire = Members::read(raw)?;
+    let (collection, id) = (wire.text("collection")?, wire.text("id")?);
+    if collection.is_empty() || id.is_empty() {
         return None;
     }
     Some(RemoteChange {
-        presence: presence(wire.document)?,
-        key: EntityKey::new(wire.collection, wire.id),
-        version: version(wire.version).ok()?,
+        presence: presence(wire.raw("document")?)?,
+        key: EntityKey::new(collection, id),
+        version: version(&wire).ok()?,
         stamp: None,
-        op: wire.op_id.and_then(|id| OpId::parse(&id)),
+        op: wire.text("opId").and_then(|id| OpId::parse(&id)),
     })
 }

@@ -1,9 +1,10 @@
-//! JSON text, written by hand: what crosses to JavaScript is small and flat, and a serializer for each shape would weigh
-//! more than all of it. Documents are copied as the text that they are.
+//! JSON text, written and read by hand: what crosses to JavaScript is small and flat, and generated code for each shape would
+//! weigh more than all of this. Documents are copied as the text that they are.
 
 use std::fmt::Display;
 
-use crate::model::json::quote;
+use crate::model::json::{quote, unquote};
+use crate::model::{Document, Json};
 
 /// An object while it is written.
 pub(super) struct Object(String);
@@ -71,4 +72,54 @@ pub(super) fn list(items: impl IntoIterator<Item = String>) -> String {
     }
     out.push(']');
     out
+}
+
+/// The elements of a list.
+pub(super) fn elements(text: &str) -> Option<Vec<Json>> {
+    serde_json::from_str(text).ok()
+}
+
+/// The members of an object that somebody else wrote. What is missing and what is of another type is nothing alike, except where
+/// the difference matters.
+pub(super) struct Members(Vec<(String, Json)>);
+
+impl Members {
+    /// An envelope may be deeper than a document by its own brackets: only what is in it is held to the limit.
+    pub(super) fn read(text: &str) -> Option<Self> {
+        let json = serde_json::from_str(text).ok()?;
+        Some(Self(Document::from_json(json).ok()?.fields()))
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &(String, Json)> {
+        self.0.iter()
+    }
+
+    /// A member as its text, `null` included.
+    pub(super) fn raw(&self, name: &str) -> Option<&str> {
+        self.0.iter().find(|(known, _)| known == name).map(|(_, value)| value.text())
+    }
+
+    pub(super) fn text(&self, name: &str) -> Option<String> {
+        unquote(self.raw(name)?)
+    }
+
+    pub(super) fn number(&self, name: &str) -> Option<u64> {
+        self.raw(name)?.parse().ok()
+    }
+
+    pub(super) fn float(&self, name: &str) -> Option<f64> {
+        self.raw(name)?.parse().ok()
+    }
+
+    pub(super) fn flag(&self, name: &str) -> Option<bool> {
+        match self.raw(name)? {
+            "true" => Some(true),
+            "false" => Some(false),
+            _ => None,
+        }
+    }
+
+    pub(super) fn list(&self, name: &str) -> Option<Vec<Json>> {
+        elements(self.raw(name)?)
+    }
 }
