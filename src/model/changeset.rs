@@ -106,6 +106,12 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
+    /// Whether the database's own state was read, or is not there yet.
+    #[must_use]
+    pub fn has_state(&self) -> bool {
+        !self.unreadable.iter().any(|row| row.place.starts_with("meta/"))
+    }
+
     /// The operation of this id, or the one that it was folded into.
     #[must_use]
     pub fn op(&self, id: OpId) -> Option<&Operation> {

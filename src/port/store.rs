@@ -37,12 +37,17 @@ pub trait Store: RawStore {
         async move {
             let mut output = None;
             self.run(verb, need, &mut |snapshot| {
+                // Without the database's own state nothing may be decided: places would be given out a second time, over
+                // operations that are there (P30).
+                if !snapshot.has_state() {
+                    return Changeset::default();
+                }
                 let decision = decide(snapshot);
                 output = Some(decision.output);
                 decision.changes
             })
             .await?;
-            output.ok_or_else(|| StoreError::Failed("not decided".to_owned()))
+            output.ok_or(StoreError::Lost)
         }
     }
 }

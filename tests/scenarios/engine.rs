@@ -361,3 +361,20 @@ fn the_status_shows_what_is_stored() {
     let commits = world.events.borrow().iter().filter(|it| matches!(it, Event::Commit(_))).count();
     assert!(commits >= 3, "two writes and a verdict: {commits}");
 }
+
+/// P30: a database whose own state cannot be read is left as it is, and says so.
+#[test]
+fn without_the_databases_own_state_nothing_is_decided() {
+    let disk: Rc<std::cell::RefCell<holdfast::memory::Disk>> = Rc::default();
+    let world = World::on(Rc::clone(&disk), Strategy::Manual);
+    world.creates("o1");
+    let key = vec![holdfast::layout::Part::Text("state".into())];
+    let row =
+        holdfast::layout::Row { text: "{\"format\":1,\"floor\":".into(), indexes: Vec::new() };
+    disk.borrow_mut().change(holdfast::layout::RowChange::Put { store: "meta", key, row });
+    let before = disk.borrow().rows("outbox");
+    let refused = world.tries("o2", Action::Create(doc("{}")));
+    assert_eq!(refused.map_err(|error| error.code), Err(Code::StorageLost));
+    assert_eq!(disk.borrow().rows("outbox"), before, "nothing was written over");
+    assert_eq!(world.engine.status().kind, StatusKind::StorageLost);
+}
