@@ -116,6 +116,15 @@ export class Core {
     this.#end(error);
     this.#setStatus({ ...this.#status, kind: "crashed", since: Date.now(), leader: false });
     this.#listeners.fatal.emit(error);
+    // What is left of it lets go of the database and of the lead, as far as it can, so that another tab or another manager
+    // may go on. Not before the panic is over.
+    setTimeout(() => {
+      try {
+        void this.#door.close();
+      } catch {
+        // It cannot: the lead is free when the page is gone.
+      }
+    });
   }
 
   close(): Promise<void> {
@@ -126,11 +135,7 @@ export class Core {
   async #close(): Promise<void> {
     if (this.#ended) return;
     this.#end(new HoldfastError("closed", "the manager is closed"));
-    try {
-      await this.#door.close();
-    } catch (thrown) {
-      throw toHoldfastError(thrown);
-    }
+    this.#enter((door) => door.close());
   }
 
   #end(error: HoldfastError): void {

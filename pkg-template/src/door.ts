@@ -53,7 +53,7 @@ export interface Door {
   /** Text of `{kind: "resolved"}` or `{kind: "moved", conflict}`. */
   resolve(id: string, resolution: string): Promise<string>;
   /** Stops syncing, gives up leadership, closes the database. */
-  close(): Promise<void>;
+  close(): void;
 }
 
 /** The wasm class. */

@@ -34,7 +34,14 @@ export async function init(input?: InitInput): Promise<void> {
 }
 
 /** The wasm class, loaded if it is not yet. */
-export function door(input?: InitInput): Promise<DoorClass> {
+export async function door(input?: InitInput): Promise<DoorClass> {
+  const loaded = await once(input);
+  // A panic is told once. Who opens again after one wants to hear of the next.
+  on_panic(crashAll);
+  return loaded;
+}
+
+function once(input: InitInput | undefined): Promise<DoorClass> {
   loading ??= load(input).catch((error: unknown) => {
     loading = undefined;
     throw error;
@@ -60,7 +67,6 @@ async function load(given: InitInput | undefined): Promise<DoorClass> {
   }
   if (holdfast_door() !== DOOR)
     throw failure("the wasm file and the JavaScript are of different releases");
-  on_panic(crashAll);
   return Door;
 }
 

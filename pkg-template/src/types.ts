@@ -620,7 +620,7 @@ export interface Events {
   readonly "auth-required": AuthRequired;
   /** Something happened to the storage. */
   readonly storage: StorageNotice;
-  /** The library can not go on; every later call rejects with this error's code. */
+  /** This manager can not go on: every later call rejects with this error's code. Open again, or reload the page. */
   readonly fatal: HoldfastError;
 }
 

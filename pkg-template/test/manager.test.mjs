@@ -333,8 +333,12 @@ test("a panic is one fatal event, ends what waits, and later calls say crashed",
   assert.deepEqual(fatal, ["crashed"]);
   assert.equal(sync.status.getSnapshot().kind, "crashed");
   assert.equal((await rejection(sync.collection("orders").create({}))).code, "crashed");
+  await new Promise((resolve) => setTimeout(resolve));
+  assert.equal(calls.filter(([name]) => name === "close").length, 1, "it lets go of the lead");
   await sync.close();
-  assert.ok(!calls.some(([name]) => name === "close"), "a dead instance is not called");
+  assert.equal(calls.filter(([name]) => name === "close").length, 1);
+  const { sync: again } = await openFake();
+  assert.equal(await again.collection("orders").get("a"), undefined, "opening again works");
 });
 
 test("a trap without a panic reads as crashed too", async () => {
