@@ -428,37 +428,48 @@ impl<'a> Draft<'a> {
                 self.finish_op(later, Fate::Applied);
             }
         }
-        self.stand_on(&key, &op, &said);
+        match self.base(&key).filter(|base| base.version == said.version).cloned() {
+            Some(base) => self.stand_on(&op, &base),
+            None => self.carry_over(&op, &said),
+        }
     }
 
-    /// Later operations that never left were made on what an applied one wrote, and the server may have made something else of
-    /// it. Where our verdict is the newest that is known of the record they stand on it without being judged; where the server
-    /// went on, what we wrote is carried over to what it made of that, and the rest is judged (R6).
-    fn stand_on(&mut self, key: &EntityKey, settled: &Operation, said: &Base) {
-        let Some(base) = self.base(key) else { return };
-        let newest = base.version == said.version;
-        let document = if newest { &base.presence } else { &said.presence }.document().cloned();
-        if !newest && said.guessed {
-            return;
-        }
-        let wrote = settled.replay(self.base_presence(key));
-        let wrote = wrote.as_ref().and_then(Presence::document);
-        let after = self.stands_after(settled);
-        for seq in after {
+    /// Later operations that never left were made on what an applied one wrote. Where our verdict is the newest that is known
+    /// of the record they stand on it, and there is nothing to judge (R6).
+    fn stand_on(&mut self, settled: &Operation, base: &Base) {
+        let document = base.presence.document();
+        for seq in self.stands_after(settled) {
             let Some(op) = self.op_mut(seq) else { continue };
-            if newest {
-                op.assumed = said.version.clone().map_or(Assumed::Unknown, Assumed::At);
-            }
+            op.assumed = base.version.clone().map_or(Assumed::Unknown, Assumed::At);
             match &mut op.before {
                 Before::Paths(paths) => {
                     for (path, slot) in paths {
-                        let ours = wrote.and_then(|document| document.get(&path.0));
-                        if newest || (touches(settled, path) && slot.0 == ours) {
-                            *slot = Slot(document.as_ref().and_then(|it| it.get(&path.0)));
+                        *slot = Slot(document.and_then(|document| document.get(&path.0)));
+                    }
+                }
+                Before::Whole(before) => *before = document.cloned(),
+                Before::Nothing => {}
+            }
+        }
+    }
+
+    /// Where more than our verdict is known of the record, or is still to come, later operations will be judged. What the server
+    /// made of what we wrote is no foreign change: there they stand on that (R6).
+    pub(super) fn carry_over(&mut self, settled: &Operation, said: &Base) {
+        let (Some(made), false) = (said.presence.document(), said.guessed) else { return };
+        let wrote = settled.replay(self.base_presence(&settled.key));
+        let Some(wrote) = wrote.as_ref().and_then(Presence::document) else { return };
+        for seq in self.stands_after(settled) {
+            let Some(op) = self.op_mut(seq) else { continue };
+            match &mut op.before {
+                Before::Paths(paths) => {
+                    for (path, slot) in paths {
+                        if touches(settled, path) && slot.0 == wrote.get(&path.0) {
+                            *slot = Slot(made.get(&path.0));
                         }
                     }
                 }
-                Before::Whole(before) if newest => before.clone_from(&document),
+                Before::Whole(Some(found)) if found == wrote => found.clone_from(made),
                 Before::Whole(_) | Before::Nothing => {}
             }
         }

@@ -3,9 +3,9 @@
 use super::Deposed;
 use super::draft::{Draft, Notice};
 use crate::model::{
-    Assumed, Base, Batch, Changeset, Ctx, Decision, Departure, EntityKey, Epoch, Halt, Intent,
-    Millis, OpState, Operation, Outcome, Presence, PushReply, Rules, Sent, Seq, Snapshot, Term,
-    Theirs, Version, Wall,
+    Assumed, Base, Batch, Changeset, Ctx, Decision, Departure, EntityKey, Epoch, Fate, Halt,
+    Intent, Millis, OpState, Operation, Outcome, Presence, PushReply, Rules, Sent, Seq, Snapshot,
+    Term, Theirs, Version, Wall,
 };
 use crate::planted::{self, Bug};
 
@@ -213,7 +213,7 @@ fn requeue(draft: &mut Draft<'_>, seq: Seq, wait: Option<Millis>, settled: &mut 
 }
 
 fn settle_one(draft: &mut Draft<'_>, seq: Seq, outcome: &Outcome, settled: &mut Settled) {
-    let Some(op) = draft.op(seq) else { return };
+    let Some(op) = draft.op(seq).cloned() else { return };
     let (key, is_delete) = (op.key.clone(), matches!(op.intent, Intent::Delete));
     match outcome {
         Outcome::Applied { version, presence, stamp, assigned_id } => {
@@ -223,14 +223,7 @@ fn settle_one(draft: &mut Draft<'_>, seq: Seq, outcome: &Outcome, settled: &mut 
             }
             let never_known = version.is_none() && *presence == Some(Presence::Deleted);
             if never_known {
-                return finish_removal(draft, seq, &key);
-            }
-            if !comparable(draft.base(&key), version.as_ref()) {
-                let pull_after = Epoch(draft.meta.pulls.0);
-                if let Some(op) = draft.op_mut(seq) {
-                    op.state = OpState::Acked { pull_after };
-                }
-                return;
+                return finish_removal(draft, &op);
             }
             let guess = || op_result(draft, seq).unwrap_or(Presence::Deleted);
             let base = Base {
@@ -239,9 +232,17 @@ fn settle_one(draft: &mut Draft<'_>, seq: Seq, outcome: &Outcome, settled: &mut 
                 stamp: *stamp,
                 guessed: presence.is_none(),
             };
+            if !comparable(draft.base(&key), version.as_ref()) {
+                let pull_after = Epoch(draft.meta.pulls.0);
+                draft.carry_over(&op, &base);
+                if let Some(op) = draft.op_mut(seq) {
+                    op.state = OpState::Acked { pull_after };
+                }
+                return;
+            }
             draft.applied(seq, base, assigned_id.clone());
         }
-        Outcome::Conflict { theirs, .. } if contradicts(draft, op, theirs) => {
+        Outcome::Conflict { theirs, .. } if contradicts(draft, &op, theirs) => {
             let message = "a conflict with the version that the operation was made on";
             refuse(draft, seq, ("protocol-error", message), false, settled);
         }
@@ -269,7 +270,7 @@ fn settle_one(draft: &mut Draft<'_>, seq: Seq, outcome: &Outcome, settled: &mut 
         }
         Outcome::Rejected { code, .. } if is_delete && (code == "not-found" || code == "gone") => {
             settled.applied += 1;
-            finish_removal(draft, seq, &key);
+            finish_removal(draft, &op);
         }
         Outcome::Rejected { code, message, last } => {
             refuse(draft, seq, (code, message), *last, settled);
@@ -316,11 +317,19 @@ fn contradicts(draft: &Draft<'_>, op: &Operation, theirs: &Theirs) -> bool {
 }
 
 /// The server has no such record, so that it is removed is already true, at no version of its own.
-fn finish_removal(draft: &mut Draft<'_>, seq: Seq, key: &EntityKey) {
-    let version = draft.base(key).and_then(|base| base.version.clone());
+///
+/// The answer may be one that the server gave long ago. Where the base is no longer the version that was to be removed, it is of
+/// a later time than the answer and stays.
+fn finish_removal(draft: &mut Draft<'_>, op: &Operation) {
+    let version = draft.base(&op.key).and_then(|base| base.version.clone());
+    let assumed = op.sent.as_ref().and_then(|sent| sent.assumed.clone());
+    if version.is_some() && version != assumed {
+        draft.finish_op(op.seq, Fate::Applied);
+        return;
+    }
     let base = Base { presence: Presence::Deleted, version, stamp: None, guessed: false };
-    draft.record_mut(key).base = Some(base.clone());
-    draft.applied(seq, base, None);
+    draft.record_mut(&op.key).base = Some(base.clone());
+    draft.applied(op.seq, base, None);
 }
 
 /// The record after an operation, as far as we can tell.

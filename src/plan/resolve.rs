@@ -7,8 +7,8 @@ use crate::model::edit;
 use crate::model::operation::sets;
 use crate::model::{
     Assumed, Before, Choice, Code, Conflict, ConflictId, Ctx, Decider, Decision, Document, Edit,
-    EntityKey, Fate, Intent, OpId, OpState, Operation, Parked, Path, Presence, Resolved, Rules,
-    Seq, Side, Slot, Snapshot, SyncError, Version,
+    EntityKey, Fate, Intent, OpId, OpState, Operation, Parked, Path, Presence, Priority, Resolved,
+    Rules, Seq, Side, Slot, Snapshot, SyncError, Version,
 };
 
 /// What became of a decision.
@@ -128,9 +128,11 @@ fn replace_all(
     let id = draft.next_id();
     let mut refs: Vec<EntityKey> = Vec::new();
     let mut stamp = None;
+    let mut urgent = None;
     for seq in rest {
         if let Some(op) = draft.finish_op(*seq, Fate::Superseded(id)) {
             refs.extend(op.refs);
+            urgent = Some(urgent.map_or(op.priority, |known: Priority| known.min(op.priority)));
             stamp = Some(op.stamp);
         }
     }
@@ -146,6 +148,7 @@ fn replace_all(
         assumed,
         refs,
         stamp: stamp.unwrap_or(old.stamp),
+        priority: urgent.map_or(old.priority, |urgent| urgent.min(old.priority)),
         folded: Vec::new(),
         replaces: Some(old.id),
         sent: None,

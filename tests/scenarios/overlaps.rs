@@ -134,6 +134,22 @@ fn a_removal_is_not_undone_by_a_stale_page() {
     till.sees_nothing("o1");
 }
 
+/// P12: an old answer that there is no such record hides nothing that somebody made since.
+#[test]
+fn an_old_not_found_does_not_hide_what_was_made_since() {
+    let mut till = Till::new();
+    till.pulls(&[live("o1", 4, r#"{"a":1}"#)]);
+    let op = till.removes("o1");
+    till.sends();
+    till.reopens();
+    till.pulls(&[live("o1", 9, r#"{"a":9}"#)]);
+    till.sees_nothing("o1");
+    till.sends();
+    till.hears(&[(op, rejected("not-found"))]);
+    assert_eq!(till.fate(op), Some(Fate::Applied));
+    till.sees("o1", r#"{"a":9}"#);
+}
+
 /// R6: the answer to a resend is what the server said the first time; the base may be newer by now.
 #[test]
 fn an_old_stored_conflict_is_judged_against_the_newer_base() {

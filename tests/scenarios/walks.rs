@@ -57,7 +57,9 @@ impl Walk {
         let mut dice = Dice(seed);
         let (foreign, refusals) = (dice.one_in(2), dice.one_in(2));
         let mut server = Server::default();
-        server.corrects = dice.one_in(3);
+        // What a server without comparable versions corrects is seen at the next pull only (SEMANTICS 4, acked).
+        (server.corrects, server.opaque) =
+            [(true, false), (false, true), (false, false)][usize::try_from(dice.roll(3)).unwrap()];
         let trace = vec![format!("seed {seed}, {strategy:?}, foreign {foreign}")];
         Self { till: Till::with(strategy), server, dice, foreign, refusals, trace }
     }

@@ -48,6 +48,8 @@ pub(crate) struct Server {
     pub(crate) refuses: BTreeSet<String>,
     /// Cursors of earlier histories are too old.
     pub(crate) history: u32,
+    /// Its versions can only be told equal or different.
+    pub(crate) opaque: bool,
     /// What it stores is not quite what was sent: it says so in its answers.
     pub(crate) corrects: bool,
 }
@@ -65,6 +67,30 @@ impl Server {
         PushReply { outcomes, ..PushReply::default() }
     }
 
+    fn said(&self, version: u64) -> Version {
+        if self.opaque { Version::Opaque(format!("v{version}")) } else { Version::Number(version) }
+    }
+
+    /// As this server says it.
+    fn words(&self, outcome: Outcome) -> Outcome {
+        let in_words = |version: Option<Version>| match version {
+            Some(Version::Number(number)) => Some(self.said(number)),
+            other => other,
+        };
+        match outcome {
+            Outcome::Applied { version, presence, stamp, assigned_id } => {
+                Outcome::Applied { version: in_words(version), presence, stamp, assigned_id }
+            }
+            Outcome::Conflict { theirs: Theirs::Deleted { version, stamp }, other, token } => {
+                let theirs = Theirs::Deleted { version: in_words(version), stamp };
+                Outcome::Conflict { theirs, other, token }
+            }
+            other @ (Outcome::Conflict { .. }
+            | Outcome::Rejected { .. }
+            | Outcome::Retry { .. }) => other,
+        }
+    }
+
     fn verdict(&mut self, it: &Departure) -> Outcome {
         if let Some(known) = self.verdicts.get(&it.op) {
             return known.clone();
@@ -72,7 +98,8 @@ impl Server {
         let verdict = if self.refuses.contains(&it.id) {
             crate::till::rejected("validation")
         } else {
-            self.effect(it)
+            let outcome = self.effect(it);
+            self.words(outcome)
         };
         self.verdicts.insert(it.op, verdict.clone());
         verdict
@@ -94,9 +121,9 @@ impl Server {
             (Intent::Create(_) | Intent::Resolve(_), _)
             | (Intent::Change(_) | Intent::Replace(_) | Intent::Delete, _) => {}
         }
-        let assumed = it.assumed == known.map(|_| Version::Number(version));
+        let assumed = it.assumed == known.map(|_| self.said(version));
         if !assumed {
-            let version = Some(Version::Number(version));
+            let version = Some(self.said(version));
             let theirs = match presence {
                 Some(Presence::Live(document)) => Theirs::Live { document, version, stamp: None },
                 Some(Presence::Deleted) | None => Theirs::Deleted { version, stamp: None },
@@ -162,7 +189,7 @@ impl Server {
             RemoteChange {
                 key: key.clone(),
                 presence: presence.clone(),
-                version: Some(Version::Number(*version)),
+                version: Some(self.said(*version)),
                 stamp: None,
                 op: *op,
             }
