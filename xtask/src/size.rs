@@ -12,17 +12,29 @@ use crate::{pkg, setup};
 /// W8: wasm and every byte of JavaScript, gzip, after the first path.
 const BUDGET: u64 = 120_000;
 
+/// The budget is not met yet (docs/adr/0012). Until it is, a change may not make the package larger than this: it only goes down.
+const CEILING: u64 = 285_000;
+
 pub(crate) fn run(words: &[String]) -> Result<()> {
     Args::new(words).finish()?;
     setup::wasm_target()?;
     setup::wasm_tools()?;
     setup::npm()?;
     pkg::build()?;
-    measure()
+    within(&measure()?, BUDGET)
 }
 
-/// Measures the package as it was built last.
-pub(crate) fn measure() -> Result<()> {
+/// What a change is held to: the package as it was built last, against the ceiling; how far the budget is, is printed.
+pub(crate) fn ratchet() -> Result<()> {
+    let rows = measure()?;
+    if let Err(over) = within(&rows, BUDGET) {
+        println!("NOT MET: {over}; held to the ceiling of {CEILING} instead, see docs/adr/0012");
+        within(&rows, CEILING)?;
+    }
+    Ok(())
+}
+
+fn measure() -> Result<Vec<Row>> {
     let script = target("size/holdfast.min.js");
     // The inlined module is a chunk of its own, loaded only where the .wasm file cannot be.
     Cmd::npm_tool("esbuild")
@@ -36,7 +48,7 @@ pub(crate) fn measure() -> Result<()> {
         Cmd::new("node").arg(root().join("xtask/js/measure.mjs")).arg(wasm).arg(script).read()?;
     let rows = rows(&json).context("the output of measure.mjs")?;
     print!("{}", table(&rows));
-    within(&rows, BUDGET)
+    Ok(rows)
 }
 
 #[derive(Debug, PartialEq, Eq)]

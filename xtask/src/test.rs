@@ -49,7 +49,7 @@ const STEPS: &[Step] = &[
     step("page-tests", |_| node::test("www/test")),
     after("page", step("e2e", |_| e2e())),
     after("package", step("replay", |_| orders())),
-    after("package", step("size", |_| size::measure())),
+    after("package", step("size", |_| size::ratchet())),
     full(after("package", step("bench", |_| bench::run(&words(&["--smoke"]))))),
 ];
 
