@@ -116,7 +116,7 @@ pub(super) fn operation(op: &Operation) -> String {
         .number("refusals", u64::from(op.refusals))
         .text("state", state(op));
     match &op.state {
-        OpState::Queued { not_before } => {
+        OpState::Queued { not_before, .. } => {
             object.maybe(*not_before, |object, at| object.number("notBefore", at.0))
         }
         OpState::InFlight { .. } | OpState::Acked { .. } => object,

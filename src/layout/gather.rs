@@ -270,7 +270,9 @@ impl Gather {
     fn found(&mut self, op: Operation, by_ready: bool) {
         if by_ready {
             let Some((limit, now, horizon)) = self.ready_root() else { return };
-            if let OpState::Queued { not_before: Some(at) } = op.state
+            // A time planned in an earlier session counts as now (R19).
+            if let OpState::Queued { not_before: Some(at), under } = op.state
+                && under.is_none_or(|term| term == self.snapshot.meta.term)
                 && at > now
                 && at <= horizon
             {

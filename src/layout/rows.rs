@@ -226,7 +226,13 @@ mod tests {
                     sends: 2,
                     refusals: 1,
                     ready: true,
-                    ..op(3, OpState::Queued { not_before: Some(Wall(NOW + 2_000)) })
+                    ..op(
+                        3,
+                        OpState::Queued {
+                            not_before: Some(Wall(NOW + 2_000)),
+                            under: Some(Term(6)),
+                        },
+                    )
                 },
             ),
             (

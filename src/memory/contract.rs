@@ -415,7 +415,7 @@ fn ready(limit: usize) -> Need {
 fn waiting(seq: u64, not_before: Option<u64>) -> Operation {
     let mut op = op(seq, &key(&seq.to_string()));
     op.ready = true;
-    op.state = OpState::Queued { not_before: not_before.map(Wall) };
+    op.state = OpState::Queued { not_before: not_before.map(Wall), under: None };
     op
 }
 

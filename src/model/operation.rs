@@ -185,6 +185,9 @@ pub enum OpState {
     Queued {
         /// Not before this time, after a failure.
         not_before: Option<Wall>,
+        /// The term of the leader that planned so. A later one does not wait for it (R19).
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        under: Option<Term>,
     },
     /// With the server, sent under this term.
     InFlight {
@@ -372,6 +375,6 @@ impl OpState {
     /// The ordinary state of a new operation.
     #[must_use]
     pub fn queued() -> Self {
-        Self::Queued { not_before: None }
+        Self::Queued { not_before: None, under: None }
     }
 }

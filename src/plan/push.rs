@@ -202,9 +202,9 @@ fn refusal(halt: &Halt) -> Option<Outcome> {
 }
 
 fn requeue(draft: &mut Draft<'_>, seq: Seq, wait: Option<Millis>, settled: &mut Settled) {
-    let not_before = wait.map(|wait| draft.ctx.now.plus(wait));
+    let (not_before, term) = (wait.map(|wait| draft.ctx.now.plus(wait)), draft.ctx.term);
     if let Some(op) = draft.op_mut(seq) {
-        op.state = OpState::Queued { not_before };
+        op.state = OpState::Queued { not_before, under: not_before.and(term) };
     }
     settled.retried += 1;
     if let Some(at) = not_before {

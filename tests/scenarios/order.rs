@@ -119,10 +119,22 @@ fn a_time_that_is_too_far_away_counts_as_now() {
     till.sends();
     till.hears(&[(op, RETRY)]);
     assert_eq!(till.claim().unwrap().batch.operations.len(), 0);
-    let OpState::Queued { not_before: Some(at) } = till.op(op).state else { panic!() };
+    let OpState::Queued { not_before: Some(at), .. } = till.op(op).state else { panic!() };
     assert_eq!(till.claim().unwrap().next_due, Some(at));
     till.now -= 86_400_000;
     assert_eq!(till.sends(), [op], "the clock was set back a day");
+}
+
+/// R19: what an earlier session planned is not waited for.
+#[test]
+fn a_time_of_an_earlier_session_counts_as_now() {
+    let mut till = Till::new();
+    let op = till.creates("o1", "{}");
+    till.sends();
+    till.hears(&[(op, RETRY)]);
+    assert_eq!(till.sends(), []);
+    till.reopens();
+    assert_eq!(till.sends(), [op]);
 }
 
 #[test]
@@ -135,7 +147,8 @@ fn a_wish_of_the_server_is_kept_up_to_an_hour() {
         till.hears(&[(op, Outcome::Retry { after: Some(Millis(wish)) })]);
         let now = till.now;
         let state = till.op(op).state;
-        assert_eq!(state, OpState::Queued { not_before: Some(Wall(now + kept)) });
+        let (not_before, under) = (Some(Wall(now + kept)), Some(till.term));
+        assert_eq!(state, OpState::Queued { not_before, under });
     }
 }
 
