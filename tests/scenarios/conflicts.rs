@@ -4,7 +4,7 @@ use holdfast::model::{
     Asks, Assumed, Before, Choice, Code, ConflictKind, Fate, Intent, OpState, Path, Presence, Side,
     Strategy,
 };
-use holdfast::plan::resolve::Resolution;
+use holdfast::plan::resolve::{Resolution, Ruling};
 use holdfast::plan::write::Action;
 
 use crate::till::{
@@ -180,6 +180,22 @@ fn the_second_resolver_hears_that_it_is_decided() {
     assert_eq!(error.code, Code::AlreadyResolved);
     assert_eq!(till.resolves_as(id, &Choice::Mine, one).unwrap(), Resolution::Repeated);
     assert_eq!(till.all(), before);
+}
+
+/// R26, API: whoever decided on a side that has moved since is shown it again, and nothing is decided.
+#[test]
+fn a_decision_on_what_has_moved_decides_nothing() {
+    let mut till = open();
+    let conflict = till.open_conflict();
+    till.pulls(&[live("o1", 3, r#"{"a":9,"b":1}"#)]);
+    let (seen, call) = (conflict.version, till.ctx().ids.op(0));
+    let ruling = Ruling { id: conflict.id, choice: Choice::Theirs, seen, call };
+    let before = till.all();
+    assert_eq!(till.rules_on(&ruling), Ok(Resolution::Moved));
+    assert_eq!(till.all(), before);
+    let seen = till.open_conflict().version;
+    assert!(matches!(till.rules_on(&Ruling { seen, ..ruling }), Ok(Resolution::Done { .. })));
+    till.sees("o1", r#"{"a":9,"b":1}"#);
 }
 
 #[test]

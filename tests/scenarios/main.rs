@@ -21,6 +21,8 @@ mod parked;
 #[cfg(test)]
 mod pulls;
 #[cfg(test)]
+mod tidying;
+#[cfg(test)]
 mod till;
 #[cfg(test)]
 mod walks;

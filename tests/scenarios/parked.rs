@@ -272,6 +272,19 @@ fn discarding_a_create_discards_all_that_names_it() {
     till.sees_nothing("o4");
 }
 
+#[test]
+fn a_discard_may_be_refused_with_what_depends_on_it() {
+    use holdfast::plan::resolve::Dependents;
+    let (mut till, [customer, sale, _]) = refused_create();
+    let call = till.ctx().ids.op(0);
+    let error = till.discards_with(customer, Dependents::Refuse, call).unwrap_err();
+    assert_eq!((error.code, error.op), (Code::Referenced, Some(sale)));
+    till.discards_with(sale, Dependents::Refuse, call).unwrap();
+    let call = till.ctx().ids.op(0);
+    till.discards_with(customer, Dependents::Refuse, call).unwrap();
+    assert!(till.all().ops.is_empty());
+}
+
 /// What was made anew under the same id does not stand on the refused create.
 #[test]
 fn a_record_made_anew_outlives_the_refused_one() {

@@ -354,10 +354,13 @@ impl Till {
         choice: &Choice,
         call: OpId,
     ) -> Result<Resolution, SyncError> {
+        self.rules_on(&Ruling { id, choice: choice.clone(), seen: None, call })
+    }
+
+    pub(crate) fn rules_on(&mut self, ruling: &Ruling) -> Result<Resolution, SyncError> {
         let ctx = self.ctx();
-        let s = self.disk.snapshot(Need::of(vec![Root::Conflict(id)]));
-        let ruling = Ruling { id, choice: choice.clone(), seen: None, call };
-        let decision = plan::resolve::resolve(&s, &ruling, &self.rules, &ctx);
+        let s = self.disk.snapshot(Need::of(vec![Root::Conflict(ruling.id)]));
+        let decision = plan::resolve::resolve(&s, ruling, &self.rules, &ctx);
         self.commits(&decision.changes);
         decision.output
     }
@@ -387,10 +390,18 @@ impl Till {
     }
 
     pub(crate) fn discards_as(&mut self, op: OpId, call: OpId) -> Result<Discarded, SyncError> {
+        self.discards_with(op, Dependents::Discard, call)
+    }
+
+    pub(crate) fn discards_with(
+        &mut self,
+        op: OpId,
+        dependents: Dependents,
+        call: OpId,
+    ) -> Result<Discarded, SyncError> {
         let ctx = self.ctx();
         let s = self.disk.snapshot(Need::of(vec![Root::Op(op)]));
-        let all = Dependents::Discard;
-        let decision = plan::resolve::discard(&s, op, all, call, &self.rules, &ctx);
+        let decision = plan::resolve::discard(&s, op, dependents, call, &self.rules, &ctx);
         self.commits(&decision.changes);
         decision.output
     }

@@ -1,0 +1,84 @@
+//! Cleaning up takes history, never work (P3, P18, R9).
+
+use holdfast::model::{Millis, Need, Root};
+use holdfast::plan::tidy::{Retention, tidy};
+
+use crate::till::{Till, applied, conflict, is_queued, is_rejected, live, rejected};
+
+const YEAR: u64 = 365 * 86_400_000;
+
+impl Till {
+    fn tidies(&mut self, keep: &Retention) -> u32 {
+        let ctx = self.ctx();
+        let s = self.disk.snapshot(Need::only(vec![
+            Root::Settled { limit: keep.step },
+            Root::Journal { limit: keep.step },
+            Root::Conflicts,
+        ]));
+        let decision = tidy(&s, keep, &ctx);
+        // The laws count what ended by its rows: those are what is forgotten here.
+        self.disk.write(&decision.changes);
+        decision.output
+    }
+}
+
+/// One of each: applied, in conflict, decided by policy or by a person, rejected, waiting.
+fn till() -> Till {
+    let mut till = Till::new();
+    till.pulls(&[live("open", 1, r#"{"a":1}"#), live("done", 1, r#"{"a":1}"#)]);
+    for id in ["open", "done"] {
+        till.patches(id, r#"{"a":2}"#);
+        till.pushes(conflict(2, r#"{"a":3}"#));
+        if id == "done" {
+            continue;
+        }
+        till.resolves(&holdfast::model::Choice::Theirs).unwrap();
+        till.patches(id, r#"{"a":4}"#);
+        till.pushes(conflict(3, r#"{"a":5}"#));
+        till.resolves(&holdfast::model::Choice::Mine).unwrap();
+        till.pushes(conflict(4, r#"{"a":6}"#));
+        till.resolves(&holdfast::model::Choice::Theirs).unwrap();
+    }
+    till.creates("refused", "{}");
+    till.pushes(rejected("validation"));
+    till.creates("sold", "{}");
+    till.pushes(applied(1));
+    till
+}
+
+#[test]
+fn a_year_later_history_is_gone_and_work_is_not() {
+    let mut till = till();
+    let waiting = till.creates("waiting", "{}");
+    let before = till.all();
+    assert_eq!(till.tidies(&Retention::default()), 0, "nothing is old yet");
+    till.now += YEAR;
+    let mut steps = 0;
+    while till.tidies(&Retention { journal: 1, step: 3, ..Retention::default() }) > 0 {
+        steps += 1;
+        assert!(steps < 100, "it comes to an end");
+    }
+    assert!(steps > 1, "in bounded steps");
+    let after = till.all();
+    assert_eq!(after.ops, before.ops, "P3");
+    assert_eq!(after.records, before.records);
+    assert_eq!(till.open_conflicts(), 1, "P19: an open conflict is work");
+    assert_eq!(after.conflicts.len(), 1);
+    assert_eq!(after.settled.len(), 0);
+    assert_eq!(after.journal.len(), 1);
+    assert_eq!(after.meta.counts, before.meta.counts, "R10");
+    assert!(is_queued(&till.op(waiting)) && is_rejected(&till.queue("refused")[0]));
+}
+
+#[test]
+fn what_ended_lately_is_kept() {
+    let mut till = till();
+    till.now += YEAR;
+    let late = till.creates("late", "{}");
+    till.flight = till.claim().unwrap().batch;
+    till.hears(&[(late, applied(1))]);
+    till.now += 86_400_000;
+    while till.tidies(&Retention { age: Millis(2 * 86_400_000), ..Retention::default() }) > 0 {}
+    assert!(till.settled(late).is_some(), "R9: its outcome is known");
+    assert_eq!(till.all().settled.len(), 1);
+}
