@@ -306,14 +306,15 @@ fn refuse(
     }
 }
 
-/// Whether the server calls a conflict what we said we knew. Judged, it would be sent again at once, and so for ever.
+/// Whether the server calls a conflict what we said we knew, or something older: a stored answer is old, but never older than
+/// what we had seen when we asked. Judged, it would be sent again at once, and so for ever.
 fn contradicts(draft: &Draft<'_>, op: &Operation, theirs: &Theirs) -> bool {
     let known = op.sent.as_ref().and_then(|sent| sent.assumed.as_ref());
     let said = match theirs {
         Theirs::Live { version, .. } | Theirs::Deleted { version, .. } => version.as_ref(),
         Theirs::Unknown => draft.base(&op.key).and_then(|base| base.version.as_ref()),
     };
-    known.is_some() && said == known
+    known.zip(said).is_some_and(|(known, said)| said == known || known.newer_than(said) == Some(true))
 }
 
 /// The server has no such record, so that it is removed is already true, at no version of its own.
