@@ -82,9 +82,17 @@ impl Mirror {
         self.ops.values().find(|op| op.id == id || op.folded.contains(&id))
     }
 
-    pub(crate) fn unsettled_create(&self, key: &EntityKey) -> Option<&Operation> {
+    /// The create that an operation at this place waits for when it names a record: an older one, or one that took the place
+    /// of such; not one that was refused once the server has a record of that name.
+    pub(crate) fn unsettled_create(&self, key: &EntityKey, place: Seq) -> Option<&Operation> {
+        let base = self.records.get(key).and_then(|record| record.base.as_ref());
+        let live = base.is_some_and(|base| base.presence.document().is_some());
         self.ops.values().find(|op| {
-            op.key == *key && op.is_create() && !matches!(op.state, OpState::Acked { .. })
+            op.key == *key
+                && op.is_create()
+                && (op.seq < place || op.replaces.is_some())
+                && !matches!(op.state, OpState::Acked { .. })
+                && !(live && !op.is_visible())
         })
     }
 
@@ -124,7 +132,7 @@ impl Mirror {
                 let named = op
                     .refs
                     .iter()
-                    .filter_map(|key| self.unsettled_create(key))
+                    .filter_map(|key| self.unsettled_create(key, op.seq))
                     .any(waits);
                 !op.is_sealed() && (before || named)
             }

@@ -386,7 +386,7 @@ impl Oracle {
         for op in c.is.queue(key) {
             let first = !c.is.queue(key).any(|it| it.seq < op.seq && it.holds_the_record());
             let free = op.is_sealed()
-                || op.refs.iter().all(|target| c.is.unsettled_create(target).is_none())
+                || op.refs.iter().all(|target| c.is.unsettled_create(target, op.seq).is_none())
                     && !matches!(op.assumed, Assumed::After(_));
             let ready = matches!(op.state, OpState::Queued { .. }) && first && free;
             if op.ready != ready {

@@ -1,6 +1,6 @@
 //! One run: two devices with two tabs each, one server, and a tape that decides what happens next.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -51,6 +51,8 @@ struct Swarm {
     deaf: u16,
     bad: u16,
     poison: u16,
+    freeze: u16,
+    prune: u16,
     hurry: u16,
 }
 
@@ -76,6 +78,8 @@ impl Swarm {
             deaf: rate([0, 0, 32, 128]),
             bad: rate([0, 0, 8, 24]),
             poison: rate([0, 0, 0, 8]),
+            freeze: rate([0, 0, 4, 12]),
+            prune: rate([0, 0, 0, 3]),
             hurry: rate([8, 24, 48, 96]),
         }
     }
@@ -115,6 +119,10 @@ struct World {
     next_task: u64,
     next_tab: u32,
     tabs: BTreeMap<u32, (usize, Rc<Engine<SimHost>>)>,
+    /// Tabs whose tasks do not run.
+    frozen: BTreeSet<u32>,
+    /// Names that the server forgot, and that nobody writes to any more.
+    banned: BTreeSet<EntityKey>,
     rules: Rules,
     steps: u64,
     /// New customers and orders get new names.
@@ -199,6 +207,8 @@ impl World {
             next_task: 1,
             next_tab: 1,
             tabs: BTreeMap::new(),
+            frozen: BTreeSet::new(),
+            banned: BTreeSet::new(),
             rules: rules(),
             steps: 0,
             names: 0,
@@ -252,7 +262,9 @@ impl World {
     /// Polls whatever was woken, until nothing is.
     fn run_tasks(&mut self) {
         for _ in 0..10_000 {
-            let next = self.tasks.iter().find(|(_, it)| it.woken.0.load(Ordering::Relaxed));
+            let next = self.tasks.iter().find(|(_, it)| {
+                it.woken.0.load(Ordering::Relaxed) && !self.frozen.contains(&it.tab)
+            });
             let Some(id) = next.map(|(id, _)| *id) else {
                 if self.shared.opened.borrow().is_empty() {
                     return;
@@ -324,6 +336,7 @@ impl World {
             self.shared.calls.borrow_mut().remove(&id);
         }
         self.tabs.remove(&tab);
+        self.frozen.remove(&tab);
         self.shared.gates.borrow_mut().retain(|it| it.tab != tab);
         self.shared.bus.borrow_mut().retain(|it| it.to != tab);
         self.shared.timers.borrow_mut().retain(|it| it.slot.is_awaited());
@@ -366,6 +379,12 @@ impl World {
             if self.fault(self.swarm.steal) {
                 return self.steal();
             }
+            if self.fault(self.swarm.freeze) {
+                return self.freeze();
+            }
+            if self.fault(self.swarm.prune) {
+                return self.prune();
+            }
             if self.fault(self.swarm.wall) {
                 let device = self.pick(DEVICES);
                 let minutes = i64::from(self.byte()) - 128;
@@ -399,6 +418,40 @@ impl World {
                 let text = format!("{id} on {:?} is nowhere: {at}", write.key);
                 self.shared.oracle.fail("P3 conservation", text);
             }
+        }
+    }
+
+    /// The server forgets its tombstones, where nobody is about to write to them: a record made anew under a name that the
+    /// server forgot begins at version 1 again, which no device could tell from the past.
+    fn prune(&mut self) {
+        let tombstones = self.shared.server.borrow().tombstones();
+        let waits = self.shared.devices.iter().any(|device| {
+            device.borrow().mirror.ops.values().any(|op| tombstones.contains(&op.key))
+        });
+        let calls = self.tasks.values().any(|task| !matches!(task.name, "run" | "sync" | "hear"));
+        let asked = !self.shared.net.borrow().is_empty();
+        if waits || calls || asked {
+            return;
+        }
+        let gone = self.shared.server.borrow_mut().prune();
+        self.banned.extend(tombstones);
+        self.shared.oracle.say(|| format!("{} {gone} tombstones pruned", self.steps));
+        self.shared.oracle.note("prunings");
+    }
+
+    /// A tab stands still, or all go on.
+    fn freeze(&mut self) {
+        if !self.frozen.is_empty() {
+            self.shared.oracle.say(|| format!("{} thaw", self.steps));
+            self.frozen.clear();
+            return;
+        }
+        let alive: Vec<u32> = self.shared.alive.borrow().iter().map(|it| it.0).collect();
+        if !alive.is_empty() {
+            let tab = alive[self.pick(alive.len())];
+            self.shared.oracle.say(|| format!("{} t{tab} freezes", self.steps));
+            self.shared.oracle.note("freezes");
+            self.frozen.insert(tab);
         }
     }
 
@@ -704,6 +757,9 @@ impl World {
                 EntityKey::new("orders", format!("o{device}-{}", self.names))
             }
         };
+        if self.banned.contains(&key) {
+            return;
+        }
         let (live, customers) = {
             let place = self.shared.devices[device].borrow();
             let is_live = |key: &EntityKey| {
@@ -903,14 +959,16 @@ impl World {
         }
         self.chaos = false;
         self.shared.oracle.say(|| format!("{} healed at {}", self.steps, self.shared.now.get()));
-        for device in 0..DEVICES {
-            if self.tabs_of(device).is_empty() {
-                self.open(device);
-            }
-        }
+        self.frozen.clear();
         let until = self.shared.now.get() + BOUND_MS;
         let from = self.steps;
         while !self.failed() {
+            // A tab whose first read failed in the storm is opened again, as by its user.
+            for device in 0..DEVICES {
+                if self.tabs_of(device).is_empty() {
+                    self.open(device);
+                }
+            }
             self.run_tasks();
             let unrest = self.unrest();
             let Some(unrest) = unrest else { return };
@@ -924,12 +982,6 @@ impl World {
     /// What is not at rest yet.
     fn unrest(&self) -> Option<String> {
         let shared = &self.shared;
-        if !shared.gates.borrow().is_empty() || !shared.net.borrow().is_empty() {
-            return Some("something is on its way".to_owned());
-        }
-        if !shared.bus.borrow().is_empty() {
-            return Some("tabs are telling each other".to_owned());
-        }
         if let Some(task) = self.tasks.values().find(|it| it.name != "run") {
             return Some(format!("`{}` of t{} never ends", task.name, task.tab));
         }
@@ -957,6 +1009,12 @@ impl World {
             if at != Some(last) || row.rebuilding || !row.complete || mirror.meta.pull_due {
                 return Some(format!("d{index} is at {row:?} of {last}"));
             }
+        }
+        if !shared.gates.borrow().is_empty() || !shared.net.borrow().is_empty() {
+            return Some("something is on its way".to_owned());
+        }
+        if !shared.bus.borrow().is_empty() {
+            return Some("tabs are telling each other".to_owned());
         }
         self.dishonest()
     }
@@ -1005,7 +1063,8 @@ impl World {
             }
         }
         for (key, record) in &mirror.records {
-            if record.base.is_some() && server.record(key).is_none() {
+            let live = record.base.as_ref().is_some_and(|it| it.presence.document().is_some());
+            if live && server.record(key).is_none() {
                 let text = format!("d{index} {key:?}: the server does not know it: {record:?}");
                 oracle.fail("P15 convergence", text);
             }
@@ -1151,6 +1210,7 @@ fn judge_verdict(
             let stored = shared.server.borrow().verdict(*op);
             code == "busy"
                 || code == "refused"
+                || code == "too-large"
                 || stored.and_then(|it| it.code).as_deref() == Some(&**code)
         }
         _ => false,
