@@ -314,7 +314,9 @@ fn contradicts(draft: &Draft<'_>, op: &Operation, theirs: &Theirs) -> bool {
         Theirs::Live { version, .. } | Theirs::Deleted { version, .. } => version.as_ref(),
         Theirs::Unknown => draft.base(&op.key).and_then(|base| base.version.as_ref()),
     };
-    known.zip(said).is_some_and(|(known, said)| said == known || known.newer_than(said) == Some(true))
+    known
+        .zip(said)
+        .is_some_and(|(known, said)| said == known || known.newer_than(said) == Some(true))
 }
 
 /// The server has no such record, so that it is removed is already true, at no version of its own.

@@ -205,12 +205,7 @@ impl SimStore {
         slot.filled().await
     }
 
-    fn transact(
-        &self,
-        verb: &Verb,
-        need: Need,
-        decide: &mut dyn FnMut(&Snapshot) -> Changeset,
-    ) {
+    fn transact(&self, verb: &Verb, need: Need, decide: &mut dyn FnMut(&Snapshot) -> Changeset) {
         let cell = &self.shared.devices[self.device];
         let snapshot = cell.borrow().disk.snapshot(need);
         let set = decide(&snapshot);
@@ -347,9 +342,11 @@ impl SimRemote {
         let shared = &self.shared;
         let id = shared.messages.get();
         shared.messages.set(id + 1);
-        let twice = shared.net.borrow().iter().any(|it| {
-            it.tab == self.tab && it.slot.as_ref().is_some_and(Slot::is_awaited)
-        });
+        let twice = shared
+            .net
+            .borrow()
+            .iter()
+            .any(|it| it.tab == self.tab && it.slot.as_ref().is_some_and(Slot::is_awaited));
         if twice {
             shared.oracle.fail("P22 one pusher", "two requests of one tab at a time");
         }
@@ -386,10 +383,8 @@ impl SimRemote {
             if !op.is_sealed() {
                 shared.oracle.fail("P5 sealed", format!("{} leaves and is not sealed", op.id));
             }
-            let before = device
-                .mirror
-                .queue(&op.key)
-                .find(|it| it.seq < op.seq && it.holds_the_record());
+            let before =
+                device.mirror.queue(&op.key).find(|it| it.seq < op.seq && it.holds_the_record());
             if let Some(before) = before {
                 let text = format!("{} leaves before {before:?}", op.id);
                 shared.oracle.fail("P7 order", text);

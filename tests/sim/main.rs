@@ -49,6 +49,8 @@ struct Options {
     threads: usize,
     /// Goes on after a violation and shows one of each kind.
     all: bool,
+    /// Only other tests are wanted.
+    elsewhere: bool,
 }
 
 fn options() -> Result<Options, String> {
@@ -60,6 +62,7 @@ fn options() -> Result<Options, String> {
         replay: None,
         threads: std::thread::available_parallelism().map_or(1, usize::from).min(8),
         all: false,
+        elsewhere: false,
     };
     let mut words = std::env::args().skip(1);
     while let Some(word) = words.next() {
@@ -78,8 +81,16 @@ fn options() -> Result<Options, String> {
             "--planted" => options.planted = true,
             "--replay" => options.replay = Some(value()?),
             // What `cargo test` hands to every target.
-            "--nocapture" | "--quiet" | "-q" | "--include-ignored" => {}
-            other => return Err(format!("{other} is not an option of the simulation")),
+            "--nocapture" | "--no-capture" | "--quiet" | "-q" | "--include-ignored" | "--exact" => {
+            }
+            "--test-threads" | "--color" | "--format" => drop(value()?),
+            "--skip" => options.elsewhere |= "sim".contains(&value()?),
+            "--list" | "--ignored" => options.elsewhere = true,
+            other if other.starts_with('-') => {
+                return Err(format!("{other} is not an option of the simulation"));
+            }
+            // A filter: one that means other tests means not this one.
+            filter => options.elsewhere |= !"sim".contains(filter),
         }
     }
     Ok(options)
@@ -87,7 +98,10 @@ fn options() -> Result<Options, String> {
 
 fn main() -> ExitCode {
     let result = options().and_then(|options| {
-        if options.planted {
+        if options.elsewhere {
+            println!("test result: ok. 0 passed; 0 failed; 1 filtered out");
+            Ok(())
+        } else if options.planted {
             planted()
         } else if let Some(tape) = &options.replay {
             replay(tape)
@@ -177,7 +191,10 @@ fn soak(options: &Options) -> Result<(), String> {
             })
             .collect();
         let told = told.join("\n\n");
-        return Err(format!("{told}\ntest result: FAILED. {} passed; {failed} failed", done - failed));
+        return Err(format!(
+            "{told}\ntest result: FAILED. {} passed; {failed} failed",
+            done - failed
+        ));
     }
     let notes = notes.into_inner().expect("no poison");
     let notes: Vec<String> = notes.iter().map(|(what, count)| format!("{what} {count}")).collect();

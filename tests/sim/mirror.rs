@@ -88,11 +88,9 @@ impl Mirror {
         let base = self.records.get(key).and_then(|record| record.base.as_ref());
         let live = base.is_some_and(|base| base.presence.document().is_some());
         self.ops.values().find(|op| {
-            op.key == *key
-                && op.is_create()
-                && (op.seq < place || op.replaces.is_some())
-                && !matches!(op.state, OpState::Acked { .. })
-                && !(live && !op.is_visible())
+            let waits = !matches!(op.state, OpState::Acked { .. }) && (op.is_visible() || !live);
+            let older = op.seq < place || op.replaces.is_some();
+            op.key == *key && op.is_create() && older && waits
         })
     }
 
@@ -129,11 +127,8 @@ impl Mirror {
                 let before = self
                     .queue(&op.key)
                     .any(|it| it.seq < op.seq && it.holds_the_record() && waits(it));
-                let named = op
-                    .refs
-                    .iter()
-                    .filter_map(|key| self.unsettled_create(key, op.seq))
-                    .any(waits);
+                let named =
+                    op.refs.iter().filter_map(|key| self.unsettled_create(key, op.seq)).any(waits);
                 !op.is_sealed() && (before || named)
             }
             OpState::InFlight { .. } | OpState::Acked { .. } => false,

@@ -376,7 +376,8 @@ impl Oracle {
         };
         if shown != expected {
             let ops: Vec<_> = is.queue(key).collect();
-            let text = format!("{verb}: {key:?} shows {shown:?}, is {expected:?}: {base:?} {ops:#?}");
+            let text =
+                format!("{verb}: {key:?} shows {shown:?}, is {expected:?}: {base:?} {ops:#?}");
             self.fail("R1 view", text);
         }
     }

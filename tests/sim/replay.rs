@@ -147,9 +147,7 @@ pub(crate) fn says(doc: &Doc, op: &Operation) -> bool {
                     .find(|(known, _)| known == edit.path())
                     .and_then(|(_, slot)| slot.0.as_ref())
                     .map(|value| serde_json::from_str(value.text()).expect("JSON")),
-                Before::Whole(_) | Before::Nothing => {
-                    whole.as_ref().and_then(|was| at(was, path))
-                }
+                Before::Whole(_) | Before::Nothing => whole.as_ref().and_then(|was| at(was, path)),
             };
             mine == was || mine == at(doc, path)
         }),

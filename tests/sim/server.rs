@@ -119,7 +119,8 @@ impl Server {
         let request = core::PushRequest::new(&device, operations.clone());
         let had: Vec<u64> = operations.iter().map(|op| self.memory.effects(&op.op_id)).collect();
         self.rules.whim.set(whim);
-        let answer = core::push(&mut self.memory, &request, &self.rules, &self.limits, EPOCH_MS + now);
+        let answer =
+            core::push(&mut self.memory, &request, &self.rules, &self.limits, EPOCH_MS + now);
         self.rules.whim.set(false);
         let Ok(answer) = answer else {
             see.fail("protocol", format!("the server refused the request: {answer:?}"));
@@ -254,11 +255,7 @@ fn presence(document: Option<&core::Document>) -> Presence {
     }
 }
 
-fn outcome(
-    it: &core::Outcome,
-    departure: &holdfast::model::Departure,
-    see: &Oracle,
-) -> Outcome {
+fn outcome(it: &core::Outcome, departure: &holdfast::model::Departure, see: &Oracle) -> Outcome {
     let version = it.version.map(Version::Number);
     match it.kind {
         core::OutcomeKind::Applied if it.version == Some(0) => Outcome::Applied {

@@ -251,7 +251,12 @@ impl World {
 
     // Tasks.
 
-    fn spawn(&mut self, tab: u32, name: &'static str, future: impl Future<Output = ()> + 'static) -> u64 {
+    fn spawn(
+        &mut self,
+        tab: u32,
+        name: &'static str,
+        future: impl Future<Output = ()> + 'static,
+    ) -> u64 {
         let id = self.next_task;
         self.next_task += 1;
         let woken = Arc::new(Woken(AtomicBool::new(true)));
@@ -403,7 +408,9 @@ impl World {
         }
         let lag = self.shared.devices[device].borrow().lagging();
         let kept = self.pick(lag + 1);
-        self.shared.oracle.say(|| format!("{} d{device} power cut, keeps {kept} of {lag}", self.steps));
+        self.shared
+            .oracle
+            .say(|| format!("{} d{device} power cut, keeps {kept} of {lag}", self.steps));
         self.shared.oracle.note("power cuts");
         self.shared.devices[device].borrow_mut().cut_power(kept);
         self.nothing_lost(device);
@@ -546,7 +553,10 @@ impl World {
         if luck != Luck::Good {
             self.shared.oracle.note("store faults");
             self.shared.oracle.say(|| {
-                format!("{} t{} {} {luck:?}, written {}", self.steps, gate.tab, gate.verb, gate.written)
+                format!(
+                    "{} t{} {} {luck:?}, written {}",
+                    self.steps, gate.tab, gate.verb, gate.written
+                )
             });
         }
         self.shared.oracle.trace(&[1, u64::from(gate.tab), luck as u64, gate.device as u64]);
@@ -602,7 +612,9 @@ impl World {
                     answer => answer,
                 }
             };
-            shared.oracle.say(|| format!("{} answer {id} to t{tab}: {}", self.steps, answer_text(&answer)));
+            shared
+                .oracle
+                .say(|| format!("{} answer {id} to t{tab}: {}", self.steps, answer_text(&answer)));
             slot.fill(answer);
             return;
         }
@@ -665,7 +677,11 @@ impl World {
                     .collect::<String>(),
                 Ask::Pull(cursor) => format!(" pull {cursor:?}"),
             };
-            format!("{} d{device} t{tab} at the server:{ask} -> {}", self.steps, answer_text(&answer))
+            format!(
+                "{} d{device} t{tab} at the server:{ask} -> {}",
+                self.steps,
+                answer_text(&answer)
+            )
         });
         if message.slot.as_ref().is_some_and(Slot::is_awaited) {
             message.answer = Some(answer);
@@ -809,7 +825,9 @@ impl World {
             (191..=240, true) | (241..=255, false) => Action::Remove,
             (241..=255, true) => Action::Create(document(&text(&content))),
         };
-        self.shared.oracle.say(|| format!("{} d{device} t{tab} writes {key:?} {action:?}", self.steps));
+        self.shared
+            .oracle
+            .say(|| format!("{} d{device} t{tab} writes {key:?} {action:?}", self.steps));
         let engine = Rc::clone(&self.tabs[&tab].1);
         let request = WriteRequest {
             collection: key.collection.clone(),
@@ -882,11 +900,17 @@ impl World {
             let choice = match self.pick(5) {
                 0 => Choice::Mine,
                 1 => Choice::Theirs,
-                2 => Choice::Merged(Presence::Live(document(&format!(r#"{{"m":{}}}"#, self.value())))),
+                2 => Choice::Merged(Presence::Live(document(&format!(
+                    r#"{{"m":{}}}"#,
+                    self.value()
+                )))),
                 3 if mine.document().is_some() && theirs.document().is_some() => Choice::Fields(
-                    fields.into_iter().map(|path| {
-                        (path, if self.pick(2) == 0 { Side::Mine } else { Side::Theirs })
-                    }).collect(),
+                    fields
+                        .into_iter()
+                        .map(|path| {
+                            (path, if self.pick(2) == 0 { Side::Mine } else { Side::Theirs })
+                        })
+                        .collect(),
                 ),
                 3 => Choice::Mine,
                 _ => Choice::Merged(Presence::Deleted),
@@ -987,7 +1011,8 @@ impl World {
         }
         let leads = |engine: &Engine<SimHost>| engine.status().leader;
         for device in 0..DEVICES {
-            let Some((_, engine)) = self.tabs.values().find(|(it, tab)| *it == device && leads(tab))
+            let Some((_, engine)) =
+                self.tabs.values().find(|(it, tab)| *it == device && leads(tab))
             else {
                 return Some(format!("nobody leads on d{device}"));
             };
@@ -1131,7 +1156,9 @@ impl World {
             let found = record.as_ref().and_then(|it| it.document.as_ref());
             let found = replay::of_text(found.map(|it| it.as_str()));
             if found != expected {
-                let text = format!("{key:?}: {expected:?} was meant, the server has {found:?}: {meant:#?}");
+                let text = format!(
+                    "{key:?}: {expected:?} was meant, the server has {found:?}: {meant:#?}"
+                );
                 oracle.fail("P16 intent", text);
             }
         }
