@@ -34,6 +34,8 @@ pub(super) struct Draft<'a> {
     pub(super) rules: &'a Rules,
     pub(super) records: Map<EntityKey, Record>,
     ops: Map<Seq, Operation>,
+    /// The places of every record, in order: a create may have thousands of operations behind it.
+    places: Vec<(EntityKey, Seq)>,
     pub(super) conflicts: Map<ConflictId, Conflict>,
     pub(super) meta: Meta,
     pub(super) out: Changeset,
@@ -49,12 +51,15 @@ impl<'a> Draft<'a> {
     pub(super) fn new(was: &'a Snapshot, rules: &'a Rules, ctx: &'a Ctx) -> Self {
         let mut out = Changeset::default();
         out.quarantine.extend(was.unreadable.iter().cloned());
+        let mut places: Vec<_> = was.ops.values().map(|op| (op.key.clone(), op.seq)).collect();
+        places.sort();
         Self {
             was,
             ctx,
             rules,
             records: was.records.clone(),
             ops: was.ops.clone(),
+            places,
             conflicts: was.conflicts.clone(),
             meta: was.meta.clone(),
             out,
@@ -75,7 +80,16 @@ impl<'a> Draft<'a> {
     }
 
     pub(super) fn queue(&self, key: &EntityKey) -> Vec<Seq> {
-        self.ops.values().filter(|op| op.key == *key).map(|op| op.seq).collect()
+        self.of(key).map(|op| op.seq).collect()
+    }
+
+    /// The operations on a record, in order.
+    fn of(&self, key: &EntityKey) -> impl DoubleEndedIterator<Item = &Operation> + use<'_, 'a> {
+        let from = self.places.partition_point(|(known, _)| known < key);
+        let rest = self.places.get(from..).unwrap_or_default();
+        let until = rest.partition_point(|(known, _)| known == key);
+        let places = rest.get(..until).unwrap_or_default();
+        places.iter().filter_map(|(_, seq)| self.ops.get(seq))
     }
 
     pub(super) fn base(&self, key: &EntityKey) -> Option<&Base> {
@@ -96,20 +110,19 @@ impl<'a> Draft<'a> {
         if let Some(conflict) = self.open_conflict(key) {
             return Some(conflict.mine.clone());
         }
-        self.ops
-            .values()
-            .filter(|op| op.key == *key && op.is_visible())
+        self.of(key)
+            .filter(|op| op.is_visible())
             .fold(self.base_presence(key).cloned(), |view, op| op.replay(view.as_ref()))
     }
 
     pub(super) fn open_conflict(&self, key: &EntityKey) -> Option<&Conflict> {
-        let id = self.ops.values().filter(|op| op.key == *key).find_map(Operation::conflict)?;
+        let id = self.of(key).find_map(Operation::conflict)?;
         self.conflicts.get(&id)
     }
 
     /// The last operation that a new write on the record is made on.
     pub(super) fn last_visible(&self, key: &EntityKey) -> Option<&Operation> {
-        self.ops.values().rev().find(|op| op.key == *key && op.is_visible())
+        self.of(key).rev().find(|op| op.is_visible())
     }
 
     /// The create that an operation at a place waits for if it names the record: the newest unsettled one before it, or one that
@@ -128,9 +141,7 @@ impl<'a> Draft<'a> {
         key: &EntityKey,
         place: Seq,
     ) -> impl DoubleEndedIterator<Item = &Operation> {
-        self.ops.values().filter(move |op| {
-            op.key == *key && op.is_create() && (op.seq < place || op.replaces.is_some())
-        })
+        self.of(key).filter(move |op| op.is_create() && (op.seq < place || op.replaces.is_some()))
     }
 
     /// An operation that names the record.
@@ -146,7 +157,7 @@ impl<'a> Draft<'a> {
     pub(super) fn standing_on(&self, op: &Operation) -> Vec<Seq> {
         let mut ids = vec![op.id];
         let mut seqs = vec![op.seq];
-        for later in self.ops.values().filter(|it| it.key == op.key && it.seq > op.seq) {
+        for later in self.of(&op.key).filter(|it| it.seq > op.seq) {
             let on = matches!(later.assumed, Assumed::After(id) if ids.contains(&id));
             let behind = matches!(later.state, OpState::Blocked { by, .. } if ids.contains(&by));
             if on || behind {
@@ -192,12 +203,19 @@ impl<'a> Draft<'a> {
     /// Puts an operation into the outbox.
     pub(super) fn add(&mut self, op: Operation) {
         self.touched.insert(op.key.clone());
+        let place = (op.key.clone(), op.seq);
+        if let Err(at) = self.places.binary_search(&place) {
+            self.places.insert(at, place);
+        }
         self.ops.insert(op.seq, op);
     }
 
     /// Takes an operation out (R9).
     pub(super) fn finish_op(&mut self, seq: Seq, fate: Fate) -> Option<Operation> {
         let op = self.ops.remove(&seq)?;
+        if let Ok(at) = self.places.binary_search(&(op.key.clone(), seq)) {
+            self.places.remove(at);
+        }
         self.touched.insert(op.key.clone());
         let counts = &mut self.meta.counts;
         match fate {
@@ -348,12 +366,10 @@ impl<'a> Draft<'a> {
             OpState::Blocked { by, visible } => Some((*by, *visible)),
             OpState::Queued { .. } | OpState::InFlight { .. } | OpState::Acked { .. } => None,
         };
-        let conflicted = self
-            .ops
-            .values()
-            .find(|other| other.key == op.key && other.seq < op.seq && other.conflict().is_some());
+        let conflicted =
+            self.of(&op.key).find(|other| other.seq < op.seq && other.conflict().is_some());
         let after = match op.assumed {
-            Assumed::After(id) => self.find(id),
+            Assumed::After(id) => self.of(&op.key).find(|other| other.id == id),
             Assumed::Nothing | Assumed::At(_) | Assumed::Unknown => None,
         };
         let creates = op.refs.iter().filter_map(|key| self.unsettled_create(key, op.seq));
@@ -478,12 +494,13 @@ impl<'a> Draft<'a> {
     /// Later operations on the record that never left, and stand on one that ended or on nothing that is still on its way.
     fn stands_after(&self, settled: &Operation) -> Vec<Seq> {
         let free = |op: &&Operation| match op.assumed {
-            Assumed::After(id) => id == settled.id || self.find(id).is_none(),
+            Assumed::After(id) => {
+                id == settled.id || !self.of(&settled.key).any(|other| other.id == id)
+            }
             Assumed::Nothing | Assumed::At(_) | Assumed::Unknown => true,
         };
-        self.ops
-            .values()
-            .filter(|op| op.key == settled.key && op.seq > settled.seq && !op.is_sealed())
+        self.of(&settled.key)
+            .filter(|op| op.seq > settled.seq && !op.is_sealed())
             .filter(free)
             .map(|op| op.seq)
             .collect()
@@ -607,9 +624,8 @@ impl<'a> Draft<'a> {
     /// Our side of a conflict: the server's side with all that we did since; where the server's is gone, what was seen last.
     fn mine(&self, key: &EntityKey, first: Seq, theirs: &Presence) -> Presence {
         let ours = |on: &Presence| {
-            self.ops
-                .values()
-                .filter(|op| op.key == *key && op.seq >= first && op.is_visible())
+            self.of(key)
+                .filter(|op| op.seq >= first && op.is_visible())
                 .try_fold(on.clone(), |view, op| op.replay(Some(&view)))
                 .unwrap_or(Presence::Deleted)
         };
@@ -654,9 +670,8 @@ impl<'a> Draft<'a> {
                     (Before::Nothing | Before::Whole(None), _) => Presence::Deleted,
                     (Before::Paths(_), Presence::Deleted) => conflict.mine.clone(),
                 };
-                self.ops
-                    .values()
-                    .filter(|op| op.key == gone.key && op.seq > gone.seq && op.is_visible())
+                self.of(&gone.key)
+                    .filter(|op| op.seq > gone.seq && op.is_visible())
                     .try_fold(was, |view, op| op.replay(Some(&view)))
                     .unwrap_or(Presence::Deleted)
             }
@@ -684,7 +699,7 @@ impl<'a> Draft<'a> {
     fn promote(&mut self, key: &EntityKey) {
         // Each round ends an operation, parks one or stops: at most one round for each operation of the record.
         for _ in 0..=self.ops.len() {
-            let first = self.ops.values().find(|op| op.key == *key && op.holds_the_record());
+            let first = self.of(key).find(|op| op.holds_the_record());
             let Some(op) = first else { return };
             if !op.is_fresh() {
                 return;
@@ -736,10 +751,7 @@ impl<'a> Draft<'a> {
     fn is_ready(&self, op: &Operation) -> bool {
         matches!(op.state, OpState::Queued { .. })
             && !matches!(op.assumed, Assumed::After(_) if !op.is_sealed())
-            && !self
-                .ops
-                .values()
-                .any(|other| other.key == op.key && other.seq < op.seq && other.holds_the_record())
+            && !self.of(&op.key).any(|other| other.seq < op.seq && other.holds_the_record())
             && (op.is_sealed()
                 || op.refs.iter().all(|key| self.unsettled_create(key, op.seq).is_none()))
     }
