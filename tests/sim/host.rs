@@ -20,6 +20,9 @@ use crate::oracle::{Call, Commit, Oracle};
 use crate::server::{EPOCH_MS, Origin, Server};
 use crate::tape::{Tape, splitmix};
 
+/// More requests than this at one instant are a loop that does not wait.
+const AT_ONCE: u32 = 600;
+
 /// Where an answer is put. Whoever waits holds one end: a slot with one end has nobody waiting.
 pub(crate) struct Slot<T>(Rc<RefCell<(Option<T>, Option<Waker>)>>);
 
@@ -64,6 +67,8 @@ impl<T> Slot<T> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Luck {
     Good,
+    /// There is no space: nothing is written.
+    Full,
     /// Before it: nothing is written, the caller is told. After it: written, the caller is told that it failed.
     Fails,
     /// After it: the connection is lost and the store repeats the transaction, not knowing that it was written.
@@ -148,6 +153,8 @@ pub(crate) struct Device {
     pub(crate) terms: BTreeMap<Term, u32>,
     /// Of the wall clock, in milliseconds.
     pub(crate) skew: i64,
+    /// When it asked last, and how often at that instant.
+    asked: (u64, u32),
 }
 
 impl Device {
@@ -305,13 +312,15 @@ impl RawStore for SimStore {
         decide: &mut dyn FnMut(&Snapshot) -> Changeset,
     ) -> Result<(), StoreError> {
         for _ in 0..3 {
-            if self.gate(verb.name, false).await == Luck::Fails {
-                return Err(StoreError::Failed("abort".to_owned()));
+            match self.gate(verb.name, false).await {
+                Luck::Good | Luck::Repeats => {}
+                Luck::Full => return Err(StoreError::Full),
+                Luck::Fails => return Err(StoreError::Failed("abort".to_owned())),
             }
             self.transact(verb, need.clone(), decide);
             match self.gate(verb.name, true).await {
                 Luck::Good => return Ok(()),
-                Luck::Fails => break,
+                Luck::Fails | Luck::Full => break,
                 Luck::Repeats => {}
             }
         }
@@ -319,7 +328,7 @@ impl RawStore for SimStore {
     }
 
     async fn read(&self, need: Need) -> Result<Snapshot, StoreError> {
-        if !self.shared.quick_reads && self.gate("read", false).await == Luck::Fails {
+        if !self.shared.quick_reads && self.gate("read", false).await != Luck::Good {
             return Err(StoreError::Failed("abort".to_owned()));
         }
         Ok(self.shared.devices[self.device].borrow().disk.snapshot(need))
@@ -347,6 +356,15 @@ impl SimRemote {
             .borrow()
             .iter()
             .any(|it| it.tab == self.tab && it.slot.as_ref().is_some_and(Slot::is_awaited));
+        {
+            let mut device = shared.devices[self.device].borrow_mut();
+            let now = shared.now.get();
+            let before = if device.asked.0 == now { device.asked.1 } else { 0 };
+            device.asked = (now, before + 1);
+            if before > AT_ONCE {
+                shared.oracle.fail("P9 gentleness", format!("{before} requests at {now}"));
+            }
+        }
         if twice {
             shared.oracle.fail("P22 one pusher", "two requests of one tab at a time");
         }

@@ -335,7 +335,7 @@ impl Oracle {
             self.monotonic(c, key);
             if !self.behaviour_only {
                 self.view(c.is, key, c.verb);
-                self.ready(c, key);
+                self.ready(c.is, key, c.verb);
             }
         }
     }
@@ -383,21 +383,20 @@ impl Oracle {
     }
 
     /// The ready index, made again.
-    fn ready(&self, c: &Commit<'_>, key: &EntityKey) {
-        for op in c.is.queue(key) {
-            let first = !c.is.queue(key).any(|it| it.seq < op.seq && it.holds_the_record());
+    pub(crate) fn ready(&self, is: &Mirror, key: &EntityKey, verb: &str) {
+        for op in is.queue(key) {
+            let first = !is.queue(key).any(|it| it.seq < op.seq && it.holds_the_record());
             let free = op.is_sealed()
-                || op.refs.iter().all(|target| c.is.unsettled_create(target, op.seq).is_none())
+                || op.refs.iter().all(|target| is.unsettled_create(target, op.seq).is_none())
                     && !matches!(op.assumed, Assumed::After(_));
             let ready = matches!(op.state, OpState::Queued { .. }) && first && free;
             if op.ready != ready {
-                let text = format!("{}: ready is {}: {op:?}", c.verb, op.ready);
-                self.fail("R11 ready", text);
+                self.fail("R11 ready", format!("{verb}: ready is {}: {op:?}", op.ready));
             }
             if let OpState::Blocked { by, .. } = &op.state
-                && c.is.op(*by).is_none()
+                && is.op(*by).is_none()
             {
-                self.fail("R11 ready", format!("{}: blocked by nothing: {op:?}", c.verb));
+                self.fail("R11 ready", format!("{verb}: blocked by nothing: {op:?}"));
             }
         }
     }

@@ -14,6 +14,9 @@ use crate::oracle::Oracle;
 /// The server's clock at the start of a run.
 pub(crate) const EPOCH_MS: u64 = 1_763_650_000_000;
 
+/// The member that the server adds.
+pub(crate) const AMENDED: &str = "srv";
+
 /// Where an operation came from, noted when it left its device.
 #[derive(Debug, Clone)]
 pub(crate) struct Origin {
@@ -42,6 +45,17 @@ impl core::Rules for SimRules {
             message: "not now".to_owned(),
             last: false,
         })
+    }
+
+    /// The server completes what it takes into the log.
+    fn amend(
+        &self,
+        operation: &core::Operation,
+        result: &core::Document,
+    ) -> Option<core::Document> {
+        let wants = operation.key.collection == "log" && result.member(AMENDED).is_none();
+        let edit = core::Edit::set([AMENDED], "1").filter(|_| wants)?;
+        Some(result.apply(&[edit]))
     }
 }
 

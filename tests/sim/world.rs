@@ -11,7 +11,7 @@ use std::task::{Context, Poll, Wake, Waker};
 use holdfast::engine::{Config, Engine, Event, StatusKind, WriteRequest};
 use holdfast::model::{
     Backoff, Choice, CollectionRules, Document, EntityKey, Halt, Millis, OpState, Parked, Path,
-    Presence, Rules, Side, Strategy,
+    Presence, Priority, Rules, Side, Strategy,
 };
 use holdfast::plan::resolve::Dependents;
 use holdfast::plan::write::Action;
@@ -20,7 +20,7 @@ use holdfast::schedule::{Signal, Timing};
 use crate::host::{Answer, Ask, Device, Luck, Message, Shared, SimHost, Slot, Telling, Word};
 use crate::oracle::{Call, Chain, Oracle, Violation, follow, is_private, position};
 use crate::replay;
-use crate::server::Server;
+use crate::server::{AMENDED, Server};
 use crate::tape::Tape;
 
 pub(crate) const DEVICES: usize = 2;
@@ -177,6 +177,10 @@ impl World {
         let swarm = Swarm::draw(&mut tape);
         let page = [1000, 3, 1, 7][tape.pick(4)];
         let most = [1000, 1000, 1, 2][tape.pick(4)];
+        let mut rules = rules();
+        rules.limits.outbox_operations = [100_000, 100_000, 100_000, 6][tape.pick(4)];
+        rules.limits.batch_operations = [100, 100, 1, 3][tape.pick(4)];
+        rules.limits.batch_bytes = [100_000, 100_000, 100_000, 40][tape.pick(4)];
         let quick_reads = tape.pick(2) == 0;
         let pull_first = tape.pick(4) == 3;
         let shared = Shared {
@@ -209,7 +213,7 @@ impl World {
             tabs: BTreeMap::new(),
             frozen: BTreeSet::new(),
             banned: BTreeSet::new(),
-            rules: rules(),
+            rules,
             steps: 0,
             names: 0,
         }
@@ -435,7 +439,8 @@ impl World {
         let waits = self.shared.devices.iter().any(|device| {
             device.borrow().mirror.ops.values().any(|op| tombstones.contains(&op.key))
         });
-        let calls = self.tasks.values().any(|task| !matches!(task.name, "run" | "sync" | "hear"));
+        let calls =
+            self.tasks.values().any(|task| !matches!(task.name, "run" | "sync" | "hear" | "drain"));
         let asked = !self.shared.net.borrow().is_empty();
         if waits || calls || asked {
             return;
@@ -546,7 +551,7 @@ impl World {
                 Luck::Good
             }
         } else if self.fault(self.swarm.abort) {
-            Luck::Fails
+            if self.pick(4) == 3 { Luck::Full } else { Luck::Fails }
         } else {
             Luck::Good
         };
@@ -721,9 +726,13 @@ impl World {
         match self.byte() {
             0..=179 => self.write(device, tab),
             180..=214 => self.decide(device, tab),
-            215..=229 => {
+            215..=225 => {
                 let engine = Rc::clone(&self.tabs[&tab].1);
                 self.spawn(tab, "sync", async move { drop(engine.sync_now().await) });
+            }
+            226..=229 => {
+                let engine = Rc::clone(&self.tabs[&tab].1);
+                self.spawn(tab, "drain", async move { drop(engine.drain().await) });
             }
             230..=239 => {
                 let signals = [Signal::Online, Signal::Offline, Signal::Visible, Signal::Hidden];
@@ -828,12 +837,15 @@ impl World {
         self.shared
             .oracle
             .say(|| format!("{} d{device} t{tab} writes {key:?} {action:?}", self.steps));
+        let priorities =
+            [None, None, None, None, None, Some(Priority::Low), None, Some(Priority::High)];
+        let priority = priorities[self.pick(priorities.len())];
         let engine = Rc::clone(&self.tabs[&tab].1);
         let request = WriteRequest {
             collection: key.collection.clone(),
             id: Some(key.id.clone()),
             action: action.clone(),
-            priority: None,
+            priority,
         };
         let shared = Rc::clone(&self.shared);
         let task = self.spawn(tab, "write", async move {
@@ -1057,6 +1069,7 @@ impl World {
             self.converged(index, mirror);
             for key in mirror.records.keys() {
                 oracle.view(mirror, key, "at rest");
+                oracle.ready(mirror, key, "at rest");
             }
             self.fates_balance(index, mirror);
         }
@@ -1154,7 +1167,10 @@ impl World {
             }
             let record = server.record(key);
             let found = record.as_ref().and_then(|it| it.document.as_ref());
-            let found = replay::of_text(found.map(|it| it.as_str()));
+            let mut found = replay::of_text(found.map(|it| it.as_str()));
+            if let Some(found) = &mut found {
+                found.remove(AMENDED);
+            }
             if found != expected {
                 let text = format!(
                     "{key:?}: {expected:?} was meant, the server has {found:?}: {meant:#?}"
