@@ -3,13 +3,10 @@
 
 use crate::model::Set;
 
-use serde::de::DeserializeOwned;
-
+use super::read::{self, Read};
 use super::{Key, Part, entity, text};
-use crate::model::{
-    Conflict, CursorRow, EntityKey, JournalLine, Meta, Need, OpState, Operation, Parked, Record,
-    Root, Settled, Snapshot, Unreadable, Wall,
-};
+use crate::model::scan::Reader;
+use crate::model::{EntityKey, Need, OpState, Operation, Parked, Root, Snapshot, Unreadable, Wall};
 
 /// Rows to read.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -99,7 +96,7 @@ impl Gather {
                 let mut last = after.clone();
                 for row in rows {
                     if *store == "outbox" {
-                        let Some(op) = self.read::<Operation>(store, &row) else { continue };
+                        let Some(op) = self.read(store, &row, read::operation) else { continue };
                         if ready {
                             let rank = u64::from(op.priority.rank());
                             last = Some(vec![Part::Number(rank), Part::Number(op.seq.0)]);
@@ -136,13 +133,17 @@ impl Gather {
         }
     }
 
-    fn read<T: DeserializeOwned>(&mut self, store: &str, row: &RowText) -> Option<T> {
-        let value = serde_json::from_str(&row.text).ok();
+    fn read<T>(&mut self, store: &str, row: &RowText, read: Read<T>) -> Option<T> {
+        let value = Reader::whole(&row.text, read);
         if value.is_none() {
-            let place = format!("{store}/{}", row.key);
-            self.snapshot.unreadable.push(Unreadable { place, text: row.text.clone() });
+            self.broken(store, row);
         }
         value
+    }
+
+    fn broken(&mut self, store: &str, row: &RowText) {
+        let place = format!("{store}/{}", row.key);
+        self.snapshot.unreadable.push(Unreadable { place, text: row.text.clone() });
     }
 
     fn got(&mut self, store: &'static str, key: &Key, row: Option<RowText>) {
@@ -152,24 +153,24 @@ impl Gather {
         };
         match store {
             "meta" => {
-                self.snapshot.meta = self.read::<Meta>(store, &row).unwrap_or_default();
+                self.snapshot.meta = self.read(store, &row, read::meta).unwrap_or_default();
                 self.begin();
             }
             "records" => {
-                if let Some(record) = self.read::<Record>(store, &row) {
+                if let Some(record) = self.read(store, &row, read::record) {
                     self.snapshot.records.insert(record.key.clone(), record);
                 }
             }
             "conflicts" => self.scanned(store, &row),
             "settled" => self.scanned(store, &row),
             "cursors" => {
-                if let Some(cursor) = self.read::<CursorRow>(store, &row) {
+                if let Some(cursor) = self.read(store, &row, read::cursor) {
                     self.snapshot.cursors.insert(cursor.scope.clone(), cursor);
                 }
             }
             "aliases" => {
                 let (Some(own), [Part::Text(collection), Part::Text(named)]) =
-                    (self.read::<String>(store, &row), key.as_slice())
+                    (self.read(store, &row, read::string), key.as_slice())
                 else {
                     return;
                 };
@@ -309,22 +310,22 @@ impl Gather {
     fn scanned(&mut self, store: &'static str, row: &RowText) {
         match store {
             "conflicts" => {
-                let Some(conflict) = self.read::<Conflict>(store, row) else { return };
+                let Some(conflict) = self.read(store, row, read::conflict) else { return };
                 if self.need.edges {
                     self.record(&conflict.key);
                 }
                 self.snapshot.conflicts.insert(conflict.id, conflict);
             }
             "settled" => {
-                let Some(settled) = self.read::<Settled>(store, row) else { return };
+                let Some(settled) = self.read(store, row, read::settled) else { return };
                 self.snapshot.settled.insert(settled.op, settled);
             }
             "records" => {
-                let Some(record) = self.read::<Record>(store, row) else { return };
+                let Some(record) = self.read(store, row, read::record) else { return };
                 self.snapshot.records.insert(record.key.clone(), record);
             }
             "journal" => {
-                let Some(line) = self.read::<JournalLine>(store, row) else { return };
+                let Some(line) = self.read(store, row, read::journal) else { return };
                 self.snapshot.journal.insert(line.line, line);
             }
             _ => {}
@@ -354,7 +355,7 @@ pub fn list(answers: [Vec<RowText>; 2]) -> Snapshot {
         gather.scanned("records", &row);
     }
     for row in ops {
-        if let Some(op) = gather.read::<Operation>("outbox", &row) {
+        if let Some(op) = gather.read("outbox", &row, read::operation) {
             gather.snapshot.ops.insert(op.seq, op);
         }
     }

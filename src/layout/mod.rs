@@ -5,7 +5,9 @@
 //! The table of stores is [`STORES`]; `docs/formats.md` shows a row of each.
 
 mod gather;
+mod read;
 mod rows;
+mod write;
 
 pub use gather::{Gather, Query, RowText, list, listing};
 pub use rows::{Row, RowChange, changes};

@@ -4,11 +4,12 @@
 use std::fmt;
 use std::rc::Rc;
 
-use serde::de::{self, Deserializer, MapAccess, Visitor};
+use serde::de::{self, Deserializer};
 use serde::ser::Serializer;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use serde_json::value::RawValue;
+
+use super::scan::{Reader, quote_to, unescaped};
 
 /// Deepest nesting of a document, counted in brackets. Deeper input is refused before acceptance.
 pub const MAX_DEPTH: usize = 64;
@@ -20,9 +21,8 @@ pub const MAX_DEPTH: usize = 64;
 /// use holdfast::model::Json;
 /// assert_eq!(Json::parse(r#"{"a":1,"b":2.0}"#).unwrap(), Json::parse(r#"{ "b": 2, "a": 1 }"#).unwrap());
 /// ```
-#[derive(Clone, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Json(Rc<RawValue>);
+#[derive(Clone)]
+pub struct Json(Rc<str>);
 
 /// Why a text is not a value or a document that we accept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,23 +48,29 @@ impl fmt::Display for JsonError {
 impl Json {
     /// Checks and keeps a text.
     pub fn parse(text: &str) -> Result<Self, JsonError> {
-        if depth(text) > MAX_DEPTH {
+        let mut reader = Reader::new(text);
+        let value = reader.raw().filter(|_| reader.end()).ok_or(JsonError::Syntax)?;
+        if reader.deepest > MAX_DEPTH {
             return Err(JsonError::TooDeep);
         }
-        let raw: Box<RawValue> = serde_json::from_str(text).map_err(|_| JsonError::Syntax)?;
-        Ok(Self(raw.into()))
+        Ok(Self(value.into()))
+    }
+
+    /// The next value of a text, however deep it is.
+    pub(crate) fn read(from: &mut Reader<'_>) -> Option<Self> {
+        from.raw().map(|text| Self(text.into()))
     }
 
     /// `null`.
     #[must_use]
     pub fn null() -> Self {
-        Self(RawValue::NULL.to_owned().into())
+        Self("null".into())
     }
 
     /// The text of the value.
     #[must_use]
     pub fn text(&self) -> &str {
-        self.0.get()
+        &self.0
     }
 
     /// Whether the value is an object.
@@ -72,24 +78,27 @@ impl Json {
     pub fn is_object(&self) -> bool {
         self.text().starts_with('{')
     }
+}
 
-    fn from_string(text: String) -> Self {
-        match RawValue::from_string(text) {
-            Ok(raw) => Self(raw.into()),
-            Err(_) => Self::null(),
+impl Serialize for Json {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        match serde_json::from_str::<&RawValue>(self.text()) {
+            Ok(raw) => raw.serialize(to),
+            Err(_) => to.serialize_unit(),
         }
+    }
+}
+
+impl<'de> Deserialize<'de> for Json {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let text: Box<str> = Box::<RawValue>::deserialize(from)?.into();
+        Ok(Self(text.into()))
     }
 }
 
 impl PartialEq for Json {
     fn eq(&self, other: &Self) -> bool {
-        if Rc::ptr_eq(&self.0, &other.0) || self.text() == other.text() {
-            return true;
-        }
-        match (serde_json::from_str(self.text()), serde_json::from_str(other.text())) {
-            (Ok(a), Ok(b)) => same(&a, &b),
-            _ => false,
-        }
+        Rc::ptr_eq(&self.0, &other.0) || same(self.text(), other.text(), 2 * MAX_DEPTH)
     }
 }
 
@@ -101,44 +110,32 @@ impl fmt::Debug for Json {
     }
 }
 
-/// Numbers are compared as the doubles that RFC 8785 prints, so `1`, `1.0` and `1e0` are one value.
-fn same(a: &Value, b: &Value) -> bool {
-    match (a, b) {
-        (Value::Number(x), Value::Number(y)) => x.as_f64() == y.as_f64(),
-        (Value::Array(x), Value::Array(y)) => {
-            x.len() == y.len() && x.iter().zip(y).all(|(x, y)| same(x, y))
-        }
-        (Value::Object(x), Value::Object(y)) => {
+/// Numbers are compared as the doubles that RFC 8785 prints, so `1`, `1.0` and `1e0` are one value. What is no number there, or
+/// deeper than any document, is equal by spelling alone.
+fn same(a: &str, b: &str, depth: usize) -> bool {
+    if a == b {
+        return true;
+    }
+    let Some(depth) = depth.checked_sub(1) else { return false };
+    match (a.as_bytes().first(), b.as_bytes().first()) {
+        (Some(b'{'), Some(b'{')) => {
+            let (Some(x), Some(y)) = (split(a), split(b)) else { return false };
+            let other = |name: &str| y.iter().find(|(known, _)| known == name);
             x.len() == y.len()
-                && x.iter().all(|(key, value)| y.get(key).is_some_and(|other| same(value, other)))
+                && x.iter().all(|(name, value)| {
+                    other(name).is_some_and(|(_, other)| same(value, other, depth))
+                })
         }
-        _ => a == b,
+        (Some(b'['), Some(b'[')) => {
+            let (x, y) = (elements(a), elements(b));
+            x.len() == y.len() && x.iter().zip(y).all(|(x, y)| same(x, y, depth))
+        }
+        (Some(b'"'), Some(b'"')) => unquote(a).is_some_and(|text| unquote(b) == Some(text)),
+        _ => match (a.parse::<f64>(), b.parse::<f64>()) {
+            (Ok(x), Ok(y)) => x.is_finite() && x == y,
+            _ => false,
+        },
     }
-}
-
-fn depth(text: &str) -> usize {
-    let (mut depth, mut deepest, mut quoted, mut escaped) = (0usize, 0usize, false, false);
-    for byte in text.bytes() {
-        if quoted {
-            match byte {
-                _ if escaped => escaped = false,
-                b'\\' => escaped = true,
-                b'"' => quoted = false,
-                _ => {}
-            }
-            continue;
-        }
-        match byte {
-            b'"' => quoted = true,
-            b'{' | b'[' => {
-                depth += 1;
-                deepest = deepest.max(depth);
-            }
-            b'}' | b']' => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-    }
-    deepest
 }
 
 /// The JSON text of one object: what an application stores under an id.
@@ -172,18 +169,22 @@ impl Document {
     /// The members, in their order; of a doubled name the last value counts, as in `JSON.parse`.
     #[must_use]
     pub fn fields(&self) -> Vec<(String, Json)> {
-        split(self.text())
+        fields(self.text())
+    }
+
+    /// The next value of a text, if it is an object.
+    pub(crate) fn read(from: &mut Reader<'_>) -> Option<Self> {
+        Self::from_json(Json::read(from)?).ok()
     }
 
     /// The value at a path of member names.
     #[must_use]
     pub fn get(&self, path: &[String]) -> Option<Json> {
-        path.iter().try_fold(self.0.clone(), |at, name| {
-            if !at.is_object() {
-                return None;
-            }
-            split(at.text()).into_iter().find(|(key, _)| key == name).map(|(_, value)| value)
-        })
+        let found = path.iter().try_fold(self.text(), |at, name| {
+            let members = at.starts_with('{').then(|| split(at))??;
+            members.into_iter().find(|(key, _)| key == name).map(|(_, value)| value)
+        });
+        found.map(|text| Json(text.into()))
     }
 }
 
@@ -199,27 +200,33 @@ impl<'de> Deserialize<'de> for Document {
     }
 }
 
-/// The members of an object's text.
-fn split(text: &str) -> Vec<(String, Json)> {
-    struct Members;
-    impl<'de> Visitor<'de> for Members {
-        type Value = Vec<(String, Json)>;
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("an object")
+/// The members of an object's text; of a doubled name the last value counts.
+fn split(text: &str) -> Option<Vec<(String, &str)>> {
+    let mut members: Vec<(String, &str)> = Vec::new();
+    Reader::new(text).members(&mut |reader, name| {
+        let (name, value) = (unescaped(name)?, reader.raw()?);
+        match members.iter_mut().find(|(known, _)| *known == name) {
+            Some(slot) => slot.1 = value,
+            None => members.push((name, value)),
         }
-        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-            let mut members: Self::Value = Vec::new();
-            while let Some((key, value)) = map.next_entry::<String, Json>()? {
-                match members.iter_mut().find(|(known, _)| *known == key) {
-                    Some(slot) => slot.1 = value,
-                    None => members.push((key, value)),
-                }
-            }
-            Ok(members)
-        }
-    }
-    let mut from = serde_json::Deserializer::from_str(text);
-    from.deserialize_map(Members).unwrap_or_default()
+        Some(())
+    })?;
+    Some(members)
+}
+
+fn fields(text: &str) -> Vec<(String, Json)> {
+    let members = split(text).unwrap_or_default();
+    members.into_iter().map(|(name, value)| (name, Json(value.into()))).collect()
+}
+
+/// The elements of a list's text.
+fn elements(text: &str) -> Vec<&str> {
+    let mut found = Vec::new();
+    let all = Reader::new(text).list(&mut |reader| {
+        found.push(reader.raw()?);
+        Some(())
+    });
+    all.map(|()| found).unwrap_or_default()
 }
 
 /// A document while edits are applied to it: only the objects on the way of an edit are split.
@@ -243,7 +250,7 @@ impl Node {
             if !json.is_object() {
                 return None;
             }
-            let members = split(json.text());
+            let members = fields(json.text());
             *self = Self::Object(members.into_iter().map(|(k, v)| (k, Self::Raw(v))).collect());
         }
         match self {
@@ -289,7 +296,7 @@ impl Node {
             Self::Object(_) => {
                 let mut text = String::new();
                 self.print(&mut text);
-                Json::from_string(text)
+                Json(text.into())
             }
         }
     }
@@ -307,7 +314,7 @@ impl Node {
                     if index > 0 {
                         out.push(',');
                     }
-                    out.push_str(&quote(key));
+                    quote_to(out, key);
                     out.push(':');
                     value.print(out);
                 }
@@ -320,19 +327,15 @@ impl Node {
 /// A text as a JSON string.
 #[must_use]
 pub fn quote(text: &str) -> String {
-    struct Quoted<'a>(&'a str);
-    impl Serialize for Quoted<'_> {
-        fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-            to.serialize_str(self.0)
-        }
-    }
-    serde_json::to_string(&Quoted(text)).unwrap_or_default()
+    let mut out = String::with_capacity(text.len() + 2);
+    quote_to(&mut out, text);
+    out
 }
 
 /// The text that a JSON string stands for; nothing for any other value.
 #[must_use]
 pub fn unquote(json: &str) -> Option<String> {
-    serde_json::from_str(json).ok()
+    Reader::whole(json, Reader::string)
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ pub mod map;
 pub mod operation;
 pub mod remote;
 pub mod rules;
+pub(crate) mod scan;
 pub mod time;
 
 pub use changeset::{
