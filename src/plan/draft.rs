@@ -515,7 +515,11 @@ impl<'a> Draft<'a> {
             return self.decide_without_base(seq);
         };
         let rules = self.rules.of(&key.collection);
-        let verdict = strategy::judge(op, &base, &rules);
+        let verdict = if self.is_given_up(op, &base) {
+            Verdict::TakeTheirs
+        } else {
+            strategy::judge(op, &base, &rules)
+        };
         let assumed = base.version.clone().map_or(Assumed::Unknown, Assumed::At);
         match verdict {
             Verdict::Same => {
@@ -545,6 +549,14 @@ impl<'a> Draft<'a> {
             Verdict::AskCallback => self.park_conflicted(seq, &base, Asks::Callback),
             Verdict::AskPerson => self.park_conflicted(seq, &base, Asks::Person),
         }
+    }
+
+    /// The server removed the record, and so did the user since, or made it anew: nobody stands by this change of it.
+    fn is_given_up(&self, op: &Operation, base: &Base) -> bool {
+        let anew = |later: &Operation| matches!(later.intent, Intent::Delete | Intent::Create(_));
+        matches!(op.intent, Intent::Change(_) | Intent::Replace(_))
+            && base.presence == Presence::Deleted
+            && self.of(&op.key).any(|later| later.seq > op.seq && later.is_visible() && anew(later))
     }
 
     /// The server knows of no such record and gave us none: nothing to merge with.

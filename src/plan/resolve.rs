@@ -374,8 +374,14 @@ pub fn discard(
         draft.with_call(call);
         compose_out(&mut draft, &op);
         draft.without(&op);
-        draft.release(op.id);
         operations.push(op);
+    }
+    // What was blocked by one of them, or through one of them by another, may have no cause any more.
+    for op in &operations {
+        draft.release(op.id);
+        if let OpState::Blocked { by, .. } = op.state {
+            draft.release(by);
+        }
     }
     draft.finish(|notice| Ok(Discarded { operations, notice }))
 }

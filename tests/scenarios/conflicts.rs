@@ -103,6 +103,35 @@ fn every_kind_meets_every_strategy() {
     }
 }
 
+/// P17: the server removed what we changed; meanwhile the user removed it too, or made it anew. Nothing is left to ask.
+#[test]
+fn a_change_that_its_user_gave_up_is_no_conflict() {
+    for strategy in [Strategy::Manual, Strategy::ClientWins, Strategy::ServerWins] {
+        for text in [r#"{"a":2}"#, ""] {
+            let mut till = Till::with(strategy);
+            till.pulls(&[live("o1", 1, r#"{"a":1,"b":1}"#)]);
+            let change = till.patches("o1", r#"{"a":2}"#);
+            till.sends();
+            let removal = till.removes("o1");
+            if !text.is_empty() {
+                till.creates("o1", text);
+            }
+            till.hears(&[(change, deleted(2))]);
+            assert!(matches!(till.fate(change), Some(Fate::Yielded(_))));
+            assert_eq!(till.fate(removal), Some(Fate::Applied));
+            assert_eq!(till.open_conflicts(), 0, "{strategy:?}");
+            if text.is_empty() {
+                assert_eq!(till.sends(), []);
+                till.sees_nothing("o1");
+            } else {
+                till.sees("o1", text);
+                till.pushes(applied(3));
+                till.sees("o1", text);
+            }
+        }
+    }
+}
+
 #[test]
 fn a_conflict_shows_what_both_began_with() {
     let till = open();

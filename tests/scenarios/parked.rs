@@ -153,6 +153,23 @@ fn discarding_in_the_middle_leaves_the_rest_blocked() {
     till.sees("o1", r#"{"a":1}"#);
 }
 
+/// R11: a cause that reached an operation only through the discarded one is none any more.
+#[test]
+fn discarding_what_was_blocked_frees_what_was_blocked_through_it() {
+    let mut till = Till::new();
+    till.pulls(&[live("o1", 1, r#"{"a":1}"#)]);
+    let customer = till.customer("c1");
+    let names = till.patches("o1", r#"{"customer":"c1"}"#);
+    till.sends();
+    till.schema = 2;
+    let later = till.patches("o1", r#"{"a":2}"#);
+    till.hears(&[(customer, rejected("validation"))]);
+    assert!(is_blocked_by(&till.op(names), customer) && is_blocked_by(&till.op(later), customer));
+    till.discards(names).unwrap();
+    assert!(is_queued(&till.op(later)));
+    assert_eq!(till.pushes(applied(2)), later);
+}
+
 /// R22: whoever repeats a discard that won hears that it won.
 #[test]
 fn a_repeated_discard_is_the_same_one() {
