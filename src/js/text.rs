@@ -3,8 +3,9 @@
 
 use std::fmt::Display;
 
-use crate::model::json::{quote, unquote};
-use crate::model::{Document, Json};
+use crate::model::Json;
+use crate::model::json::{members, quote, unquote};
+use crate::model::scan::Reader;
 
 /// An object while it is written.
 pub(super) struct Object(String);
@@ -76,7 +77,14 @@ pub(super) fn list(items: impl IntoIterator<Item = String>) -> String {
 
 /// The elements of a list.
 pub(super) fn elements(text: &str) -> Option<Vec<Json>> {
-    serde_json::from_str(text).ok()
+    let mut found = Vec::new();
+    Reader::whole(text, |from| {
+        from.list(&mut |from| {
+            found.push(Json::read(from)?);
+            Some(())
+        })
+    })?;
+    Some(found)
 }
 
 /// The members of an object that somebody else wrote. What is missing and what is of another type is nothing alike, except where
@@ -86,8 +94,7 @@ pub(super) struct Members(Vec<(String, Json)>);
 impl Members {
     /// An envelope may be deeper than a document by its own brackets: only what is in it is held to the limit.
     pub(super) fn read(text: &str) -> Option<Self> {
-        let json = serde_json::from_str(text).ok()?;
-        Some(Self(Document::from_json(json).ok()?.fields()))
+        members(text).map(Self)
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &(String, Json)> {

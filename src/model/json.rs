@@ -203,20 +203,27 @@ impl<'de> Deserialize<'de> for Document {
 /// The members of an object's text; of a doubled name the last value counts.
 fn split(text: &str) -> Option<Vec<(String, &str)>> {
     let mut members: Vec<(String, &str)> = Vec::new();
-    Reader::new(text).members(&mut |reader, name| {
-        let (name, value) = (unescaped(name)?, reader.raw()?);
-        match members.iter_mut().find(|(known, _)| *known == name) {
-            Some(slot) => slot.1 = value,
-            None => members.push((name, value)),
-        }
-        Some(())
+    Reader::whole(text, |reader| {
+        reader.members(&mut |reader, name| {
+            let (name, value) = (unescaped(name)?, reader.raw()?);
+            match members.iter_mut().find(|(known, _)| *known == name) {
+                Some(slot) => slot.1 = value,
+                None => members.push((name, value)),
+            }
+            Some(())
+        })
     })?;
     Some(members)
 }
 
+/// The members of a text that somebody else wrote; nothing if it is no object.
+pub(crate) fn members(text: &str) -> Option<Vec<(String, Json)>> {
+    let members = split(text)?;
+    Some(members.into_iter().map(|(name, value)| (name, Json(value.into()))).collect())
+}
+
 fn fields(text: &str) -> Vec<(String, Json)> {
-    let members = split(text).unwrap_or_default();
-    members.into_iter().map(|(name, value)| (name, Json(value.into()))).collect()
+    members(text).unwrap_or_default()
 }
 
 /// The elements of a list's text.

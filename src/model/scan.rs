@@ -175,6 +175,10 @@ impl<'a> Reader<'a> {
         self.raw()?.parse().ok()
     }
 
+    pub(crate) fn float(&mut self) -> Option<f64> {
+        self.raw()?.parse().ok().filter(|number: &f64| number.is_finite())
+    }
+
     pub(crate) fn flag(&mut self) -> Option<bool> {
         match self.raw()? {
             "true" => Some(true),
@@ -331,6 +335,8 @@ mod tests {
         assert_eq!(Reader::whole(text, Reader::number), number, "{text:?}");
         let small: Option<u32> = serde_json::from_str(text).ok();
         assert_eq!(Reader::whole(text, Reader::small), small, "{text:?}");
+        let float: Option<f64> = serde_json::from_str(text).ok();
+        assert_eq!(Reader::whole(text, Reader::float).is_some(), float.is_some(), "{text:?}");
         let flag: Option<bool> = serde_json::from_str(text).ok();
         assert_eq!(Reader::whole(text, Reader::flag), flag, "{text:?}");
     }
@@ -375,6 +381,7 @@ mod tests {
             "1e+",
             "1E5",
             "1e5.5",
+            "1e999",
             "+1",
             "1-1",
             "1e1e1",

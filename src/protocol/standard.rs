@@ -1,15 +1,11 @@
 //! Holdfast's own protocol; docs/protocol.md is its specification.
 
-use crate::model::Map;
-use std::borrow::Cow;
-
-use serde::{Deserialize, Deserializer};
-use serde_json::value::RawValue;
-
 use super::Protocol;
 use super::http::{escape, join};
 use super::status::{self, Ask, LONGEST_WAIT, is_marked};
+use crate::model::Map;
 use crate::model::json::quote;
+use crate::model::scan::Reader;
 use crate::model::{
     Batch, Capabilities, Cursor, Departure, DeviceId, Document, Edit, EntityKey, Halt, Intent,
     Millis, OpId, Outcome, Presence, PullPage, PushReply, RemoteChange, Scope, Stamp, Theirs,
@@ -159,43 +155,51 @@ fn edits_member(edits: &[Edit]) -> String {
     format!(r#""edits":[{}]"#, edits.join(","))
 }
 
-#[derive(Deserialize)]
-struct PushBody<'a> {
-    #[serde(borrow)]
-    outcomes: Vec<WireOutcome<'a>>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
+/// A verdict as it is on the wire.
+#[derive(Default)]
 struct WireOutcome<'a> {
-    #[serde(borrow)]
-    op_id: Cow<'a, str>,
-    #[serde(borrow)]
-    kind: Cow<'a, str>,
+    op_id: String,
+    kind: String,
     version: Option<u64>,
-    #[serde(borrow, default, deserialize_with = "present")]
-    document: Option<&'a RawValue>,
+    /// Absent is not `null`.
+    document: Option<&'a str>,
     at: Option<u64>,
     server_id: Option<String>,
     other: Option<String>,
     code: Option<String>,
     message: Option<String>,
-    #[serde(default)]
-    r#final: bool,
+    last: bool,
     after: Option<f64>,
 }
 
-/// Tells `null` from absent.
-fn present<'de: 'a, 'a, D: Deserializer<'de>>(from: D) -> Result<Option<&'a RawValue>, D::Error> {
-    <&RawValue>::deserialize(from).map(Some)
+fn outcome<'a>(from: &mut Reader<'a>) -> Option<WireOutcome<'a>> {
+    let mut wire = WireOutcome::default();
+    from.object(&["opId", "kind"], &mut |from, name| {
+        match name {
+            "opId" => wire.op_id = from.string()?,
+            "kind" => wire.kind = from.string()?,
+            "version" => wire.version = from.maybe(Reader::number)?,
+            "document" => wire.document = Some(from.raw()?),
+            "at" => wire.at = from.maybe(Reader::number)?,
+            "serverId" => wire.server_id = from.maybe(Reader::string)?,
+            "other" => wire.other = from.maybe(Reader::string)?,
+            "code" => wire.code = from.maybe(Reader::string)?,
+            "message" => wire.message = from.maybe(Reader::string)?,
+            "final" => wire.last = from.flag()?,
+            "after" => wire.after = from.maybe(Reader::float)?,
+            _ => from.skip()?,
+        }
+        Some(())
+    })?;
+    Some(wire)
 }
 
 /// The content of a `document` member, `null` being a deletion.
-fn presence(raw: &RawValue) -> Option<Presence> {
-    if raw.get() == "null" {
+fn presence(raw: &str) -> Option<Presence> {
+    if raw == "null" {
         return Some(Presence::Deleted);
     }
-    Document::parse(raw.get()).ok().map(Presence::Live)
+    Document::parse(raw).ok().map(Presence::Live)
 }
 
 fn stamp(at: Option<u64>) -> Option<Stamp> {
@@ -209,11 +213,21 @@ fn sound_id(id: &str) -> bool {
 /// The verdicts of an answer, by operation. One that contradicts another, or that we do not understand, makes the whole
 /// answer worthless (R7): a server that is wrong in one place may be wrong in all.
 fn verdicts(batch: &Batch, body: &str) -> Result<Vec<(OpId, Outcome)>, Halt> {
-    let body: PushBody<'_> = serde_json::from_str(body).map_err(|_| Halt::Protocol)?;
+    let mut wires = Vec::new();
+    let read = Reader::whole(body, |from| {
+        from.object(&["outcomes"], &mut |from, name| match name {
+            "outcomes" => from.list(&mut |from| {
+                wires.push(outcome(from)?);
+                Some(())
+            }),
+            _ => from.skip(),
+        })
+    });
+    read.ok_or(Halt::Protocol)?;
     let sent: Map<OpId, &Departure> = batch.operations.iter().map(|d| (d.op, d)).collect();
     let mut seen: Map<OpId, Outcome> = Map::new();
     let mut outcomes = Vec::new();
-    for wire in body.outcomes {
+    for wire in wires {
         let departure = OpId::parse(&wire.op_id).and_then(|op| sent.get(&op));
         let Some(departure) = departure else { continue };
         let outcome = verdict(departure, wire).ok_or(Halt::Protocol)?;
@@ -230,7 +244,7 @@ fn verdicts(batch: &Batch, body: &str) -> Result<Vec<(OpId, Outcome)>, Halt> {
 }
 
 fn verdict(departure: &Departure, wire: WireOutcome<'_>) -> Option<Outcome> {
-    match wire.kind.as_ref() {
+    match &*wire.kind {
         "applied" => {
             let presence = match wire.document {
                 Some(raw) => Some(presence(raw)?),
@@ -272,7 +286,7 @@ fn verdict(departure: &Departure, wire: WireOutcome<'_>) -> Option<Outcome> {
         "rejected" => {
             let code = wire.code.filter(|code| (1..=CODE_CHARS).contains(&code.chars().count()))?;
             let message = wire.message.unwrap_or_default().chars().take(MESSAGE_CHARS).collect();
-            Some(Outcome::Rejected { code, message, last: wire.r#final })
+            Some(Outcome::Rejected { code, message, last: wire.last })
         }
         "retry" => {
             let after = match wire.after {
@@ -294,41 +308,34 @@ fn verdict(departure: &Departure, wire: WireOutcome<'_>) -> Option<Outcome> {
     }
 }
 
-#[derive(Deserialize)]
-struct PullBody<'a> {
-    #[serde(borrow)]
-    changes: Vec<&'a RawValue>,
-    cursor: String,
-    more: bool,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct WireChange<'a> {
-    collection: String,
-    id: String,
-    version: u64,
-    #[serde(borrow)]
-    document: &'a RawValue,
-    #[serde(borrow)]
-    op_id: Option<Cow<'a, str>>,
-    at: Option<u64>,
-}
-
 /// A page. A change that cannot be read is kept aside with its text (R2); it is no deletion and does not hold up the rest.
 fn page(from: Option<&Cursor>, body: &str) -> Result<PullPage, Halt> {
-    let body: PullBody<'_> = serde_json::from_str(body).map_err(|_| Halt::Protocol)?;
-    let next = Cursor(body.cursor);
-    let stuck = body.more && from == Some(&next);
+    let (mut wires, mut next, mut more) = (Vec::new(), Cursor(String::new()), false);
+    let read = Reader::whole(body, |from| {
+        from.object(&["changes", "cursor", "more"], &mut |from, name| {
+            match name {
+                "changes" => from.list(&mut |from| {
+                    wires.push(from.raw()?);
+                    Some(())
+                })?,
+                "cursor" => next.0 = from.string()?,
+                "more" => more = from.flag()?,
+                _ => from.skip()?,
+            }
+            Some(())
+        })
+    });
+    read.ok_or(Halt::Protocol)?;
+    let stuck = more && from == Some(&next);
     if stuck || next.0.is_empty() || next.0.len() > CURSOR_BYTES {
         return Err(Halt::Protocol);
     }
-    let mut changes: Vec<RemoteChange> = Vec::with_capacity(body.changes.len());
+    let mut changes: Vec<RemoteChange> = Vec::with_capacity(wires.len());
     let mut unreadable = Vec::new();
     let mut place: Map<EntityKey, usize> = Map::new();
-    for raw in body.changes {
+    for raw in wires {
         let Some(change) = change(raw) else {
-            unreadable.push(raw.get().to_owned());
+            unreadable.push(raw.to_owned());
             continue;
         };
         // The feed names a record once; of a server that names it twice, the later row is the newer.
@@ -340,18 +347,33 @@ fn page(from: Option<&Cursor>, body: &str) -> Result<PullPage, Halt> {
             }
         }
     }
-    Ok(PullPage { changes, unreadable, next, more: body.more, bytes: 0 })
+    Ok(PullPage { changes, unreadable, next, more, bytes: 0 })
 }
 
-fn change(raw: &RawValue) -> Option<RemoteChange> {
-    let wire: WireChange<'_> = serde_json::from_str(raw.get()).ok()?;
-    let sound = sound_id(&wire.id) && !wire.collection.is_empty() && wire.version > 0;
+fn change(raw: &str) -> Option<RemoteChange> {
+    let (mut key, mut document, mut number) = (EntityKey::new("", ""), "", 0);
+    let (mut op, mut at) = (None, None);
+    Reader::whole(raw, |from| {
+        from.object(&["collection", "id", "version", "document"], &mut |from, name| {
+            match name {
+                "collection" => key.collection = from.string()?,
+                "id" => key.id = from.string()?,
+                "version" => number = from.number()?,
+                "document" => document = from.raw()?,
+                "opId" => op = from.maybe(Reader::string)?,
+                "at" => at = from.maybe(Reader::number)?,
+                _ => from.skip()?,
+            }
+            Some(())
+        })
+    })?;
+    let sound = sound_id(&key.id) && !key.collection.is_empty() && number > 0;
     Some(RemoteChange {
-        presence: presence(wire.document).filter(|_| sound)?,
-        key: EntityKey::new(wire.collection, wire.id),
-        version: Some(Version::Number(wire.version)),
-        stamp: stamp(wire.at),
+        presence: presence(document).filter(|_| sound)?,
+        key,
+        version: Some(Version::Number(number)),
+        stamp: stamp(at),
         // Another client's operation ids may be no UUIDs; they are none of ours either.
-        op: wire.op_id.and_then(|id| OpId::parse(&id)),
+        op: op.and_then(|id| OpId::parse(&id)),
     })
 }

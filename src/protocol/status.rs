@@ -1,9 +1,8 @@
 //! What an answer means before its words are read (PROMISES 3.1): status, media type, markers, `Retry-After`. Once, for all
 //! protocols.
 
-use serde::Deserialize;
-
 use super::http::is_json;
+use crate::model::scan::Reader;
 use crate::model::{Halt, Millis, Wall};
 use crate::port::{FetchError, HttpResponse};
 
@@ -22,18 +21,22 @@ pub enum Ask {
 /// How a protocol tells its own server's words from those of a captive portal or a proxy.
 pub type IsOurs = fn(&str) -> bool;
 
-#[derive(Deserialize)]
-struct Markers {
-    holdfast: Option<u32>,
-    #[serde(default)]
-    end: bool,
-}
-
 /// Whether a body carries both markers of the standard protocol: the first says whose words these are, the second that
 /// they are whole.
 #[must_use]
 pub fn is_marked(body: &str) -> bool {
-    serde_json::from_str::<Markers>(body).is_ok_and(|m| m.holdfast == Some(1) && m.end)
+    let (mut ours, mut end) = (false, false);
+    let read = Reader::whole(body, |from| {
+        from.object(&[], &mut |from, name| {
+            match name {
+                "holdfast" => ours = from.small()? == 1,
+                "end" => end = from.flag()?,
+                _ => from.skip()?,
+            }
+            Some(())
+        })
+    });
+    read.is_some() && ours && end
 }
 
 /// Why there was no answer, as what it means for the request.
