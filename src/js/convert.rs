@@ -6,6 +6,7 @@ use super::errors::refused;
 use super::text::{Members, Object, list};
 use crate::engine::{Commit, CycleReport, Drained, Entity, EntityState, Progress, Verdict};
 use crate::model::json::{quote, unquote};
+use crate::model::map::sort;
 use crate::model::{
     Choice, Code, Conflict, ConflictId, ConflictKind, Counts, Decider, Document, EntityKey, Intent,
     JsonError, OpId, OpState, Operation, Parked, Path, Presence, Priority, Side, SyncError,
@@ -336,7 +337,7 @@ pub(super) fn heard_commit(text: &str) -> Option<Commit> {
 /// Changed records by collection, in order.
 pub(super) fn changes(commit: &Commit) -> String {
     let mut keys: Vec<&EntityKey> = commit.changed.iter().collect();
-    keys.sort_unstable();
+    sort(&mut keys);
     list(keys.chunk_by(|a, b| a.collection == b.collection).map(|keys| {
         let collection = keys.first().map_or("", |key| &key.collection);
         let ids = list(keys.iter().map(|key| quote(&key.id)));

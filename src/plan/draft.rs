@@ -8,6 +8,7 @@ use crate::model::{Map, Set};
 
 use super::strategy::{self, Verdict};
 use crate::model::edit;
+use crate::model::map::sort;
 use crate::model::{
     Asks, Assumed, Base, Before, Changeset, Conflict, ConflictId, ConflictKind, Ctx, Decider,
     Decision, Document, Edit, EntityKey, Fate, Intent, JournalLine, Meta, OpId, OpState, Operation,
@@ -52,7 +53,7 @@ impl<'a> Draft<'a> {
         let mut out = Changeset::default();
         out.quarantine.extend(was.unreadable.iter().cloned());
         let mut places: Vec<_> = was.ops.values().map(|op| (op.key.clone(), op.seq)).collect();
-        places.sort();
+        sort(&mut places);
         Self {
             was,
             ctx,
@@ -166,6 +167,22 @@ impl<'a> Draft<'a> {
             }
         }
         seqs
+    }
+
+    /// Whether an operation waits for another, by its record, by what it names, and by what those wait for.
+    pub(super) fn waits_for(&self, seq: Seq, other: Seq) -> bool {
+        let (mut known, mut next) = (Set::new(), vec![seq]);
+        while let Some(op) = next.pop().and_then(|seq| self.ops.get(&seq)) {
+            if op.seq == other {
+                return true;
+            }
+            if known.insert(op.seq) {
+                next.extend(self.of(&op.key).map(|before| before.seq).filter(|it| *it < op.seq));
+                let named = op.refs.iter().filter_map(|it| self.unsettled_create(it, op.seq));
+                next.extend(named.map(|create| create.seq));
+            }
+        }
+        false
     }
 
     // Changing.

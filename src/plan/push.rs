@@ -2,6 +2,7 @@
 
 use super::Deposed;
 use super::draft::{Draft, Notice};
+use crate::model::map::sort_by;
 use crate::model::{
     Assumed, Base, Batch, Changeset, Ctx, Decision, Departure, EntityKey, Epoch, Fate, Halt,
     Intent, Millis, OpState, Operation, Outcome, Presence, PushReply, Rules, Sent, Seq, Snapshot,
@@ -43,7 +44,7 @@ pub fn claim(s: &Snapshot, room: Room, ctx: &Ctx) -> Decision<Result<Claimed, De
     let mut bytes = 0;
     let lost = s.ops.values().filter(|op| matches!(op.state, OpState::InFlight { .. }));
     let mut ready: Vec<&Operation> = s.ops.values().filter(|op| op.ready).collect();
-    ready.sort_by_key(|op| (op.priority.rank(), op.seq));
+    sort_by(&mut ready, |a, b| (a.priority, a.seq) < (b.priority, b.seq));
     for op in lost.chain(ready) {
         let fits = chosen.len() < room.operations && bytes + op.bytes() <= room.bytes;
         if chosen.is_empty() || fits {

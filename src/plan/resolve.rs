@@ -4,6 +4,7 @@
 use super::coalesce;
 use super::draft::{Draft, Notice, before_of, undo};
 use crate::model::edit;
+use crate::model::map::sort;
 use crate::model::operation::sets;
 use crate::model::{
     Assumed, Before, Choice, Code, Conflict, ConflictId, Ctx, Decider, Decision, Document, Edit,
@@ -138,7 +139,7 @@ fn replace_all(
     }
     let old = draft.finish_op(*first, Fate::Superseded(id))?;
     refs.extend(old.refs.iter().cloned());
-    refs.sort();
+    sort(&mut refs);
     refs.dedup();
     draft.meta.counts.derived += 1;
     draft.add(Operation {
@@ -422,7 +423,7 @@ fn with_referrers(draft: &Draft<'_>, create: &Operation) -> Vec<Seq> {
             }
         }
     }
-    gone.sort_unstable();
+    sort(&mut gone);
     gone
 }
 

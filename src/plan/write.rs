@@ -3,6 +3,7 @@
 use super::coalesce::{self, Folding};
 use super::draft::{Draft, Notice, before_of};
 use crate::model::edit;
+use crate::model::map::sort;
 use crate::model::{
     Assumed, Before, Code, Ctx, Decision, Document, EntityKey, Fate, Intent, OpId, OpState,
     Operation, Owner, Presence, Priority, Rules, Seq, Snapshot, Stamp, SyncError,
@@ -101,7 +102,7 @@ pub fn write(
 
     if collection.coalesce
         && let Some(older) = host(&draft, &key, write)
-        && !coalesce::waits_behind(older.seq, &waits)
+        && !waits.iter().any(|(_, it)| *it > older.seq || draft.waits_for(*it, older.seq))
     {
         match coalesce::fold(&older, &intent, view.as_ref()) {
             Folding::Into(intent, before) => {
@@ -114,7 +115,7 @@ pub fn write(
                     op.refs.clear();
                 }
                 op.refs.extend(waits.into_iter().map(|(target, _)| target));
-                op.refs.sort();
+                sort(&mut op.refs);
                 op.refs.dedup();
                 draft.fold_write(write.id, &key, host);
                 draft.add(op.clone());
