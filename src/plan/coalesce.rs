@@ -2,7 +2,7 @@
 
 use super::draft::{before_of, undo};
 use crate::model::edit;
-use crate::model::{Before, Document, Edit, EntityKey, Intent, Operation, Presence, Seq};
+use crate::model::{Before, Document, Edit, Intent, Operation, Presence};
 
 /// What becomes of an older operation and a newer write on the same record.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,11 +74,6 @@ fn keep_known(known: &Before, fresh: Before) -> Before {
         }
     }
     Before::Paths(fresh)
-}
-
-/// Whether the newer write would wait for something behind the older one, and so for ever (R13).
-pub(super) fn waits_behind(older: Seq, refs: &[(EntityKey, Seq)]) -> bool {
-    refs.iter().any(|(_, create)| *create > older)
 }
 
 /// The edits of a patch of an operation that waits: what `edit` on a parked entry does.

@@ -188,6 +188,23 @@ fn a_write_that_names_a_later_create_does_not_fold() {
     assert_eq!(till.pushes(applied(2)), names);
 }
 
+/// R13, P8: a retried create stands behind what waits for it; places alone do not tell who waits for whom.
+#[test]
+fn a_write_that_names_what_waits_for_it_does_not_fold() {
+    let mut till = Till::new();
+    let parent = till.customer("c1");
+    let child = EntityKey::new("customers", "c2");
+    let child = till.write(child, Action::Create(doc(r#"{"customer":"c1"}"#))).unwrap();
+    assert_eq!(till.pushes(rejected("validation")), parent);
+    let again = till.retries(parent, None).unwrap();
+    let key = EntityKey::new("customers", "c1");
+    let names = till.write(key, Action::Patch(doc(r#"{"customer":"c2"}"#))).unwrap();
+    assert_ne!(names, again);
+    assert_eq!(till.pushes(applied(1)), again);
+    assert_eq!(till.pushes(applied(1)), child);
+    assert_eq!(till.pushes(applied(2)), names);
+}
+
 #[test]
 fn a_write_that_names_an_earlier_create_folds_and_waits() {
     let mut till = Till::new();
