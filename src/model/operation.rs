@@ -273,6 +273,16 @@ impl Operation {
         }
     }
 
+    /// Whether it may be with the server, its verdict not known.
+    #[must_use]
+    pub fn is_away(&self) -> bool {
+        match &self.state {
+            OpState::Queued { .. } => self.is_sealed(),
+            OpState::InFlight { .. } => true,
+            OpState::Acked { .. } | OpState::Blocked { .. } | OpState::Parked(_) => false,
+        }
+    }
+
     /// Whether later operations of its record wait for it.
     #[must_use]
     pub fn holds_the_record(&self) -> bool {

@@ -724,12 +724,18 @@ impl<'a> Draft<'a> {
         self.conflicts.insert(id, conflict);
     }
 
+    /// The operation of a record whose turn it is: one that is away before all others, wherever it stands. What was blocked when
+    /// it left, and is free by now, waits for its verdict (R15).
+    fn first(&self, key: &EntityKey) -> Option<&Operation> {
+        let away = self.of(key).find(|op| op.is_away());
+        away.or_else(|| self.of(key).find(|op| op.holds_the_record()))
+    }
+
     /// Judges the first operation of a record each time it became first or its base moved (R6).
     fn promote(&mut self, key: &EntityKey) {
         // Each round ends an operation, parks one or stops: at most one round for each operation of the record.
         for _ in 0..=self.ops.len() {
-            let first = self.of(key).find(|op| op.holds_the_record());
-            let Some(op) = first else { return };
+            let Some(op) = self.first(key) else { return };
             if !op.is_fresh() {
                 return;
             }
@@ -780,7 +786,7 @@ impl<'a> Draft<'a> {
     fn is_ready(&self, op: &Operation) -> bool {
         matches!(op.state, OpState::Queued { .. })
             && !matches!(op.assumed, Assumed::After(_) if !op.is_sealed())
-            && !self.of(&op.key).any(|other| other.seq < op.seq && other.holds_the_record())
+            && self.first(&op.key).is_some_and(|first| first.seq == op.seq)
             && (op.is_sealed()
                 || op.refs.iter().all(|key| self.unsettled_create(key, op.seq).is_none()))
     }

@@ -128,7 +128,13 @@ fn could_leave(s: &Snapshot, op: &Operation) -> bool {
                 | OpState::Parked(Parked::Conflicted(_))
         )
     };
-    let first = !s.queue(&op.key).any(|other| other.seq < op.seq && waits(other));
+    // One that may be with the server is first wherever it stands: what was blocked when it left waits for its verdict.
+    let away =
+        |other: &Operation| other.sent.is_some() && waits(other) && other.conflict().is_none();
+    let first = match s.queue(&op.key).find(|other| away(other)) {
+        Some(away) => away.id == op.id,
+        None => !s.queue(&op.key).any(|other| other.seq < op.seq && waits(other)),
+    };
     let targets = op.refs.iter().all(|target| exists(s, target, op));
     let resolved = !matches!(op.assumed, Assumed::After(_)) || op.sent.is_some();
     let queued = matches!(op.state, OpState::Queued { .. });

@@ -22,6 +22,27 @@ fn operations_of_one_record_leave_one_after_the_other() {
     }
 }
 
+/// R15: what was blocked when a later operation of its record left waits for that one's verdict.
+#[test]
+fn what_is_freed_in_front_of_one_that_is_away_waits_for_it() {
+    let mut till = Till::new();
+    till.pulls(&[live("o1", 1, r#"{"a":1}"#)]);
+    let customer = till.customer("c1");
+    let named = till.patches("o1", r#"{"customer":"c1"}"#);
+    till.pushes(crate::till::rejected("validation"));
+    let later = till.patches("o1", r#"{"a":2}"#);
+    assert_eq!(till.sends(), [later]);
+    let anew = till.retries(customer, None).unwrap();
+    assert!(!till.op(named).ready);
+    till.reopens();
+    assert_eq!(till.sends(), [later, anew], "one of each record");
+    till.hears(&[(anew, applied(1))]);
+    till.waits();
+    assert_eq!(till.pushes(applied(2)), later);
+    assert_eq!(till.pushes(applied(3)), named);
+    till.sees("o1", r#"{"a":2,"customer":"c1"}"#);
+}
+
 #[test]
 fn urgent_operations_leave_first_in_their_order() {
     let mut till = Till::new();
