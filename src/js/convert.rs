@@ -4,9 +4,7 @@ use std::fmt::Display;
 
 use super::errors::refused;
 use super::text::{Members, Object, list};
-use crate::engine::{
-    Commit, CycleReport, Drained, Entity, EntityState, Progress, Status, StatusKind, Verdict,
-};
+use crate::engine::{Commit, CycleReport, Drained, Entity, EntityState, Progress, Verdict};
 use crate::model::json::{quote, unquote};
 use crate::model::map::sort;
 use crate::model::{
@@ -255,59 +253,6 @@ pub(super) fn progress(progress: &Progress) -> String {
         .number("conflicts", progress.conflicts)
         .number("parked", progress.parked)
         .number("bytes", progress.bytes)
-        .end()
-}
-
-/// How safe the data is.
-#[derive(Clone, PartialEq)]
-pub(super) struct Storage {
-    pub(super) durability: &'static str,
-    pub(super) persisted: Option<bool>,
-    pub(super) usage: Option<u64>,
-    pub(super) quota: Option<u64>,
-}
-
-pub(super) fn status(status: &Status, storage: &Storage) -> String {
-    let kind = match status.kind {
-        StatusKind::Synced => "synced",
-        StatusKind::Pending => "pending",
-        StatusKind::Syncing => "syncing",
-        StatusKind::Offline => "offline",
-        StatusKind::Paused => "paused",
-        StatusKind::AuthRequired => "auth-required",
-        StatusKind::BlockedByServer => "blocked-by-server",
-        StatusKind::StorageFull => "storage-full",
-        StatusKind::StorageLost => "storage-lost",
-        StatusKind::Superseded => "superseded",
-    };
-    let connection = Object::new()
-        .text("kind", status.connection.kind)
-        .text("reason", status.connection.reason)
-        .end();
-    let outbox = Object::new()
-        .number("pending", status.outbox.pending)
-        .number("inFlight", status.outbox.in_flight)
-        .number("parked", status.outbox.parked)
-        .number("bytes", status.outbox.bytes)
-        .end();
-    let number = |name: &'static str| move |object: Object, value| object.number(name, value);
-    let storage = Object::new()
-        .text("durability", storage.durability)
-        .maybe(storage.persisted, |object, persisted| object.flag("persisted", persisted))
-        .maybe(storage.usage, number("usage"))
-        .maybe(storage.quota, number("quota"))
-        .end();
-    Object::new()
-        .text("kind", kind)
-        .maybe(status.reason, |object, reason| object.text("reason", reason))
-        .number("since", status.since)
-        .raw("connection", &connection)
-        .flag("leader", status.leader)
-        .raw("outbox", &outbox)
-        .number("conflicts", status.conflicts)
-        .maybe(status.last_push, number("lastPush"))
-        .maybe(status.last_pull, number("lastPull"))
-        .raw("storage", &storage)
         .end()
 }
 

@@ -5,12 +5,13 @@ use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
 
-use js_sys::{Function, JSON, Promise};
+use js_sys::{Function, Promise, Reflect};
+use serde::Serialize;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::{future_to_promise, spawn_local};
 
 use super::callbacks::Callbacks;
-use super::convert::{self, Storage};
+use super::convert;
 use super::errors::{refused, thrown};
 use super::host::{DoorHost, DoorRemote, DoorStore, Place};
 use super::options::{Options, priority};
@@ -75,14 +76,24 @@ struct Inner {
     hearing: Cell<bool>,
 }
 
+/// How safe the data is.
+#[derive(Clone, PartialEq, Serialize)]
+struct Storage {
+    durability: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    persisted: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    usage: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    quota: Option<f64>,
+}
+
 #[wasm_bindgen]
 impl Door {
     /// Opens a database and starts to sync it.
     pub async fn open(options: JsValue, callbacks: JsValue) -> Result<Door, JsValue> {
         let wrong = || refused(Code::InvalidOptions, "options", "not what the door expects");
-        let options = JSON::stringify(&options).ok().map(String::from);
-        let options =
-            options.and_then(|text| Options::read(&text)).ok_or_else(|| thrown(&wrong()))?;
+        let options = serde_wasm_bindgen::from_value(options).map_err(|_| thrown(&wrong()))?;
         let callbacks = Callbacks::new(&callbacks).ok_or_else(|| thrown(&wrong()))?;
         Self::start(options, callbacks).await.map_err(|error| thrown(&error))
     }
@@ -560,8 +571,10 @@ impl Inner {
     }
 
     fn status(&self, status: &Status) -> JsValue {
-        let text = convert::status(status, &self.storage.borrow());
-        JSON::parse(&text).unwrap_or(JsValue::NULL)
+        let object = serde_wasm_bindgen::to_value(status).unwrap_or(JsValue::NULL);
+        let storage = serde_wasm_bindgen::to_value(&*self.storage.borrow());
+        let _ = Reflect::set(&object, &"storage".into(), &storage.unwrap_or(JsValue::NULL));
+        object
     }
 
     /// Asks the browser about space, now and then.
@@ -578,8 +591,8 @@ impl Inner {
             let storage = Storage {
                 durability: inner.storage.borrow().durability,
                 persisted,
-                usage: estimate.map(|estimate| estimate.usage),
-                quota: estimate.map(|estimate| estimate.quota),
+                usage: estimate.map(|estimate| estimate.usage as f64),
+                quota: estimate.map(|estimate| estimate.quota as f64),
             };
             if inner.storage.replace(storage.clone()) != storage {
                 inner.show(&inner.engine.status());

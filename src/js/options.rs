@@ -2,12 +2,17 @@
 
 use crate::model::Map;
 
-use super::text::Members;
+use serde::Deserialize;
+
 use crate::model::{CollectionRules, Millis, Owner, Path, Priority, Rules, Strategy};
 
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub(super) struct Options {
     pub(super) name: String,
+    #[serde(default)]
     user: String,
+    #[serde(default)]
     tenant: String,
     pub(super) remote: RemoteOptions,
     pub(super) token: bool,
@@ -16,48 +21,37 @@ pub(super) struct Options {
     pub(super) allow_memory: bool,
 }
 
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub(super) struct RemoteOptions {
     /// Of the standard protocol; a custom remote has none.
     pub(super) base_url: Option<String>,
     pub(super) timeout: Option<f64>,
+    #[serde(default)]
     pub(super) groups: bool,
+    #[serde(default)]
     pub(super) whole_record: bool,
+    #[serde(default)]
     pub(super) versions: bool,
 }
 
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct Collection {
     name: String,
     conflicts: String,
-    references: Vec<(String, String)>,
+    references: Vec<Reference>,
     coalesce: bool,
     priority: String,
 }
 
-impl Options {
-    /// From their JSON text.
-    pub(super) fn read(text: &str) -> Option<Self> {
-        let all = Members::read(text)?;
-        let remote = Members::read(all.raw("remote")?)?;
-        let collections = all.list("collections")?;
-        let collections = collections.iter().map(|one| Collection::read(one.text()));
-        Some(Self {
-            name: all.text("name")?,
-            user: all.text("user").unwrap_or_default(),
-            tenant: all.text("tenant").unwrap_or_default(),
-            remote: RemoteOptions {
-                base_url: remote.text("baseUrl"),
-                timeout: remote.float("timeout"),
-                groups: remote.flag("groups").unwrap_or_default(),
-                whole_record: remote.flag("wholeRecord").unwrap_or_default(),
-                versions: remote.flag("versions").unwrap_or_default(),
-            },
-            token: all.flag("token")?,
-            collections: collections.collect::<Option<_>>()?,
-            relaxed: all.flag("relaxed")?,
-            allow_memory: all.flag("allowMemory")?,
-        })
-    }
+#[derive(Deserialize)]
+struct Reference {
+    field: String,
+    collection: String,
+}
 
+impl Options {
     /// One database per identity: the parts cannot run into each other, whatever is in them.
     pub(super) fn database(&self) -> String {
         let mut name = "holdfast".to_owned();
@@ -95,25 +89,9 @@ impl RemoteOptions {
 }
 
 impl Collection {
-    fn read(text: &str) -> Option<Self> {
-        let one = Members::read(text)?;
-        let references = one.list("references")?;
-        let references = references.iter().map(|it| {
-            let it = Members::read(it.text())?;
-            Some((it.text("field")?, it.text("collection")?))
-        });
-        Some(Self {
-            name: one.text("name")?,
-            conflicts: one.text("conflicts")?,
-            references: references.collect::<Option<_>>()?,
-            coalesce: one.flag("coalesce")?,
-            priority: one.text("priority")?,
-        })
-    }
-
     fn rules(&self) -> Option<(String, CollectionRules)> {
         let references =
-            self.references.iter().map(|(field, other)| (Path::field(&**field), other.clone()));
+            self.references.iter().map(|it| (Path::field(&*it.field), it.collection.clone()));
         let rules = CollectionRules {
             strategy: match &*self.conflicts {
                 "server-wins" => Strategy::ServerWins,
