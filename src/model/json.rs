@@ -151,7 +151,13 @@ impl Document {
 
     /// Takes a value that is an object.
     pub fn from_json(json: Json) -> Result<Self, JsonError> {
-        if json.is_object() { Ok(Self(json)) } else { Err(JsonError::NotAnObject) }
+        if !json.is_object() {
+            Err(JsonError::NotAnObject)
+        } else if !is_well_formed(json.text()) {
+            Err(JsonError::Syntax)
+        } else {
+            Ok(Self(json))
+        }
     }
 
     /// The text of the object.
@@ -345,6 +351,31 @@ pub fn unquote(json: &str) -> Option<String> {
     Reader::whole(json, Reader::string)
 }
 
+/// Whether every escaped surrogate has its other half. RFC 8259 allows a lone one, but it stands for no text: a member of that
+/// name could not be named in an edit, and would be lost by it (P35).
+fn is_well_formed(json: &str) -> bool {
+    let mut rest = json;
+    while let Some((_, after)) = rest.split_once('\\') {
+        let unit = |text: &str| {
+            let digits = text.strip_prefix('u')?.get(..4)?;
+            u32::from_str_radix(digits, 16).ok()
+        };
+        rest = after.get(1..).unwrap_or_default();
+        match unit(after) {
+            Some(0xD800..=0xDBFF) => {
+                let low = after.get(5..).and_then(|after| after.strip_prefix('\\'));
+                match low.and_then(unit) {
+                    Some(0xDC00..=0xDFFF) => rest = after.get(11..).unwrap_or_default(),
+                    Some(_) | None => return false,
+                }
+            }
+            Some(0xDC00..=0xDFFF) => return false,
+            Some(_) | None => {}
+        }
+    }
+    true
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -380,6 +411,21 @@ mod tests {
             )
             .is_ok()
         );
+    }
+
+    #[test]
+    fn half_a_surrogate_pair_is_refused_wherever_it_stands() {
+        for (text, accepted) in [
+            (r#"{"\ud83d\ude00":1}"#, true),
+            (r#"{"a":"\\ud83d"}"#, true),
+            (r#"{"a":"\u00e9\n\"\\"}"#, true),
+            (r#"{"\ud83d":1}"#, false),
+            (r#"{"a":{"b":["\uDE00"]}}"#, false),
+            (r#"{"a":"\ud83d\u0041"}"#, false),
+            (r#"{"a":"\ud83dx"}"#, false),
+        ] {
+            assert_eq!(Document::parse(text).is_ok(), accepted, "{text}");
+        }
     }
 
     #[test]
