@@ -453,6 +453,7 @@ impl<'a> Draft<'a> {
     pub(super) fn applied(&mut self, seq: Seq, said: Base, server_id: Option<String>) {
         let Some(op) = self.ops.get(&seq) else { return };
         let key = op.key.clone();
+        let wrote = op.replay(self.base_presence(&key));
         self.take_base(&key, said.clone());
         let Some(op) = self.finish_op(seq, Fate::Applied) else { return };
         self.with_verdict(said.version.clone(), server_id);
@@ -462,27 +463,60 @@ impl<'a> Draft<'a> {
             }
         }
         match self.base(&key).filter(|base| base.version == said.version).cloned() {
-            Some(base) => self.stand_on(&op, &base),
+            Some(base) => self.stand_on(&op, wrote.as_ref(), &base),
             None => self.carry_over(&op, &said),
         }
     }
 
     /// Later operations that never left were made on what an applied one wrote. Where our verdict is the newest that is known
-    /// of the record they stand on it, and there is nothing to judge (R6).
-    fn stand_on(&mut self, settled: &Operation, base: &Base) {
+    /// of the record they stand on it, and there is nothing to judge (R6). Where the applied one had been brought over a foreign
+    /// change that a later one's user never saw, what was found there stays, and the later one is judged.
+    fn stand_on(&mut self, settled: &Operation, wrote: Option<&Presence>, base: &Base) {
         let document = base.presence.document();
+        if let (Some(wrote), Some(made)) = (wrote.and_then(Presence::document), document) {
+            self.carry_corrections(settled, wrote, made);
+        }
         for seq in self.stands_after(settled) {
             let Some(op) = self.op_mut(seq) else { continue };
-            op.assumed = base.version.clone().map_or(Assumed::Unknown, Assumed::At);
+            let all_seen = match &op.before {
+                Before::Paths(paths) => paths.iter().all(|(path, slot)| {
+                    slot.0 == document.and_then(|document| document.get(&path.0))
+                }),
+                Before::Whole(found) => found.as_ref() == document,
+                Before::Nothing => true,
+            };
+            if all_seen {
+                op.assumed = base.version.clone().map_or(Assumed::Unknown, Assumed::At);
+            }
+        }
+    }
+
+    /// What the server made of our write in the place of what we wrote is no foreign change: later operations are taken to have
+    /// found that, as far as none between wrote there.
+    fn carry_corrections(&mut self, settled: &Operation, wrote: &Document, made: &Document) {
+        let mut between: Vec<Operation> = Vec::new();
+        for seq in self.queue(&settled.key).into_iter().filter(|seq| *seq > settled.seq) {
+            let Some(op) = self.op_mut(seq).filter(|op| !op.is_sealed()) else { continue };
+            let free = |path: &Path| !between.iter().any(|other| touches(other, path));
             match &mut op.before {
                 Before::Paths(paths) => {
-                    for (path, slot) in paths {
-                        *slot = Slot(document.and_then(|document| document.get(&path.0)));
+                    for (path, slot) in paths.iter_mut().filter(|(path, _)| free(path)) {
+                        if slot.0 == wrote.get(&path.0) {
+                            *slot = Slot(made.get(&path.0));
+                        }
                     }
                 }
-                Before::Whole(before) => *before = document.cloned(),
-                Before::Nothing => {}
+                Before::Whole(Some(found)) => {
+                    let edits: Vec<Edit> = edit::diff(wrote, made)
+                        .into_iter()
+                        .filter(|edit| free(edit.path()))
+                        .filter(|edit| found.get(&edit.path().0) == wrote.get(&edit.path().0))
+                        .collect();
+                    *found = edit::apply(found, &edits);
+                }
+                Before::Whole(None) | Before::Nothing => {}
             }
+            between.push(op.clone());
         }
     }
 
@@ -912,7 +946,7 @@ fn op_id(op: Option<&Operation>) -> OpId {
 }
 
 /// Whether an operation may have changed what stands at a path.
-fn touches(op: &Operation, path: &Path) -> bool {
+pub(super) fn touches(op: &Operation, path: &Path) -> bool {
     match &op.before {
         Before::Paths(paths) => paths.iter().any(|(at, _)| at.covers(path) || path.covers(at)),
         Before::Nothing | Before::Whole(_) => true,

@@ -2,7 +2,7 @@
 //! call id, so that a repeat of it is not taken for somebody else's (R22).
 
 use super::coalesce;
-use super::draft::{Draft, Notice, before_of, undo};
+use super::draft::{Draft, Notice, before_of, touches, undo};
 use crate::model::edit;
 use crate::model::map::sort;
 use crate::model::operation::sets;
@@ -429,31 +429,43 @@ fn with_referrers(draft: &Draft<'_>, create: &Operation) -> Vec<Seq> {
 
 /// What stood behind a discarded change was made on it: at its paths they stand on what it stood on.
 fn compose_out(draft: &mut Draft<'_>, gone: &Operation) {
-    let followers: Vec<Seq> = draft
-        .queue(&gone.key)
-        .into_iter()
-        .filter(|seq| draft.op(*seq).is_some_and(|op| op.assumed == Assumed::After(gone.id)))
-        .collect();
-    for seq in followers {
+    // Those that were made on it, directly or on one another, in order.
+    let mut chain: Vec<Operation> = Vec::new();
+    for seq in draft.queue(&gone.key) {
+        let Some(op) = draft.op(seq) else { continue };
+        let Assumed::After(on) = op.assumed else { continue };
+        let directly = on == gone.id;
+        if !directly && !chain.iter().any(|other| other.id == on) {
+            continue;
+        }
         let Some(op) = draft.op_mut(seq) else { continue };
-        op.assumed = gone.assumed.clone();
+        if directly {
+            op.assumed = gone.assumed.clone();
+        }
+        let free = |path: &Path| !chain.iter().any(|other| touches(other, path));
         match (&mut op.before, &gone.before) {
             (Before::Paths(paths), Before::Paths(known)) => {
-                for (path, slot) in paths {
+                for (path, slot) in paths.iter_mut().filter(|(path, _)| free(path)) {
                     *slot = undone(path, slot, known);
                 }
             }
             (Before::Paths(paths), Before::Whole(Some(document))) => {
-                for (path, slot) in paths {
+                for (path, slot) in paths.iter_mut().filter(|(path, _)| free(path)) {
                     *slot = Slot(document.get(&path.0));
                 }
             }
             (Before::Whole(Some(document)), Before::Paths(known)) => {
-                *document = edit::apply(document, &undo(known));
+                let known: Vec<_> = known.iter().filter(|(path, _)| free(path)).cloned().collect();
+                *document = edit::apply(document, &undo(&known));
             }
-            (Before::Whole(before), Before::Whole(was)) => before.clone_from(was),
+            (Before::Whole(before), Before::Whole(was)) => {
+                let was = was.clone().map(Presence::Live);
+                let was = chain.iter().fold(was, |was, op| op.replay(was.as_ref()));
+                *before = was.as_ref().and_then(Presence::document).cloned();
+            }
             (Before::Nothing | Before::Whole(_) | Before::Paths(_), _) => {}
         }
+        chain.push(op.clone());
     }
 }
 
