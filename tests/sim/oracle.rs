@@ -5,14 +5,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use holdfast::model::json::unquote;
 use holdfast::model::{
-    Assumed, Changeset, ConflictId, EntityKey, Fate, OpId, OpState, Operation, Presence, Seq, Term,
-    Version,
+    Assumed, Changeset, Conflict, ConflictId, ConflictKind, EntityKey, Fate, OpId, OpState,
+    Operation, Presence, Seq, Term, Version,
 };
 use holdfast::plan::write::Action;
+use serde_json::Value;
 
 use crate::mirror::Mirror;
 use crate::replay::{self, Doc};
-use crate::server::Server;
+use crate::server::{AMENDED, Server};
 
 /// A broken promise.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,6 +31,9 @@ pub(crate) struct Accepted {
     pub(crate) action: Action,
 }
 
+/// Members and what was seen in them, oldest first.
+pub(crate) type Seen = BTreeMap<String, Vec<Option<Value>>>;
+
 /// What the world knows of writes: its own book, never the core's counters.
 #[derive(Debug, Default)]
 pub(crate) struct Ledger {
@@ -45,6 +49,10 @@ pub(crate) struct Ledger {
     pub(crate) promised: BTreeSet<OpId>,
     /// What a person gave up.
     pub(crate) discarded: BTreeSet<OpId>,
+    /// What the user saw in each member before each write in an operation that touched it.
+    pub(crate) saw: BTreeMap<OpId, Seen>,
+    /// Operations that a person's decision made or changed: what they overwrite was looked at.
+    pub(crate) by_person: BTreeSet<OpId>,
     /// What a person changed while sending something again, by the new operation.
     pub(crate) amendments: BTreeMap<OpId, Action>,
     /// Conflicts that a call was told to have decided.
@@ -192,6 +200,13 @@ impl Oracle {
             };
             ledger.writes.insert(*id, accepted);
             ledger.by_task.insert(c.task, *id);
+            let before = c.was.records.get(&call.key).and_then(|record| record.view.as_ref());
+            let before = replay::of_presence(before).unwrap_or_default();
+            let saw = ledger.saw.entry(host).or_default();
+            for name in touched(&call.action, &before) {
+                let value = before.get(&name).cloned();
+                saw.entry(name).or_default().push(value);
+            }
             if let Some(named) = named(&call.action)
                 && !matches!(
                     c.is.records.get(&named).and_then(|record| record.view.as_ref()),
@@ -201,6 +216,9 @@ impl Oracle {
                 ledger.dangling.insert(named);
             }
             self.read_your_write(c, call);
+        }
+        if c.verb == "resolve" {
+            ledger.by_person.extend(c.set.ops.values().map(|op| op.id));
         }
         let mut amended = false;
         for seq in finished(c) {
@@ -216,6 +234,11 @@ impl Oracle {
                         order.extend(&carried);
                     }
                     ledger.carries.entry(*next).or_default().extend(carried);
+                    let saw = ledger.saw.get(&op.id).cloned().unwrap_or_default();
+                    ledger.saw.insert(*next, saw);
+                    if ledger.by_person.contains(&op.id) {
+                        ledger.by_person.insert(*next);
+                    }
                     // Sent again with a change: that is one more thing that the user did.
                     if let Some(call) = c.call.as_ref().filter(|_| moved && !amended) {
                         amended = true;
@@ -282,6 +305,68 @@ impl Oracle {
             if is_private(&conflict.key) && !c.was.conflicts.contains_key(&conflict.id) {
                 let text = format!("nobody else writes {:?}: {conflict:?}", conflict.key);
                 self.fail("P17 real conflicts only", text);
+            }
+            if !c.was.conflicts.contains_key(&conflict.id) {
+                let op = c.was.op(conflict.op).or_else(|| c.is.op(conflict.op));
+                self.real(conflict, op);
+            }
+        }
+    }
+
+    /// P17: somebody else changed what we changed since we saw it, and to something else.
+    fn real(&self, conflict: &Conflict, op: Option<&Operation>) {
+        let ledger = self.ledger.borrow();
+        if ledger.by_person.contains(&conflict.op) {
+            return;
+        }
+        let Some(saw) = ledger.saw.get(&conflict.op) else {
+            self.fail("P17 real conflicts only", format!("of nobody's write: {conflict:?}"));
+            return;
+        };
+        let first = |values: &Vec<Option<Value>>| values.first().cloned().flatten();
+        let on = saw.iter().filter_map(|(name, values)| Some((name.clone(), first(values)?)));
+        let mine = op.and_then(|op| match op.is_create() {
+            true => replay::replay(None, op),
+            false => replay::replay(Some(on.collect()), op),
+        });
+        let real = match replay::of_presence(Some(&conflict.theirs)) {
+            None => conflict.kind != ConflictKind::DeleteUpdate,
+            Some(theirs) => {
+                let names: BTreeSet<&String> = saw.keys().chain(theirs.keys()).collect();
+                let removed = conflict.kind == ConflictKind::DeleteUpdate;
+                names.into_iter().any(|name| {
+                    let theirs = theirs.get(name);
+                    let seen = saw.get(name).map(|values| values.first().and_then(Option::as_ref));
+                    let differs = theirs != mine.as_ref().and_then(|mine| mine.get(name));
+                    match seen {
+                        Some(seen) => theirs != seen && (differs || removed),
+                        None => removed,
+                    }
+                })
+            }
+        };
+        if !real {
+            let text = format!("{conflict:?} and the user saw {saw:?}");
+            self.fail("P17 real conflicts only", text);
+        }
+    }
+
+    /// P18: an operation changes on the server only what its user changed, from what its user saw.
+    pub(crate) fn overwrites(&self, op: OpId, key: &EntityKey, before: &Doc, after: &Doc) {
+        let ledger = self.ledger.borrow();
+        let (Some(before), false) = (before, ledger.by_person.contains(&op)) else { return };
+        let none = Seen::new();
+        let saw = ledger.saw.get(&op).unwrap_or(&none);
+        let empty = serde_json::Map::new();
+        let after = after.as_ref().unwrap_or(&empty);
+        let names: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
+        for name in names.into_iter().filter(|name| *name != AMENDED) {
+            let (was, is) = (before.get(name), after.get(name));
+            let seen = |values: &Vec<Option<Value>>| values.iter().any(|it| it.as_ref() == was);
+            if was != is && !saw.get(name).is_some_and(seen) {
+                let text =
+                    format!("{op} on {key:?} makes {name} {is:?} of {was:?}; its user saw {saw:?}");
+                self.fail("P18 no blind overwrite", text);
             }
         }
     }
@@ -423,6 +508,18 @@ impl Oracle {
                 }
             }
         }
+    }
+}
+
+/// The members that a write is about.
+fn touched(action: &Action, view: &serde_json::Map<String, Value>) -> BTreeSet<String> {
+    let names = |document| replay::parse(document).keys().cloned().collect::<BTreeSet<_>>();
+    match action {
+        Action::Create(document) | Action::Patch(document) => names(document),
+        Action::Replace(document) => {
+            names(document).into_iter().chain(view.keys().cloned()).collect()
+        }
+        Action::Remove => view.keys().cloned().collect(),
     }
 }
 

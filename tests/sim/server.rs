@@ -10,6 +10,7 @@ use holdfast::model::{
 use holdfast_server_core as core;
 
 use crate::oracle::Oracle;
+use crate::replay::{self, Doc};
 
 /// The server's clock at the start of a run.
 pub(crate) const EPOCH_MS: u64 = 1_763_650_000_000;
@@ -132,6 +133,13 @@ impl Server {
         let operations: Vec<core::Operation> = batch.operations.iter().map(operation).collect();
         let request = core::PushRequest::new(&device, operations.clone());
         let had: Vec<u64> = operations.iter().map(|op| self.memory.effects(&op.op_id)).collect();
+        let text = |record: Option<core::Record>| {
+            let document = record.and_then(|record| record.document);
+            replay::of_text(document.as_ref().map(core::Document::as_str))
+        };
+        let keys = batch.operations.iter().map(|it| EntityKey::new(&*it.collection, &*it.id));
+        let keys: Vec<EntityKey> = keys.collect();
+        let before: Vec<Doc> = keys.iter().map(|key| text(self.record(key))).collect();
         self.rules.whim.set(whim);
         let answer =
             core::push(&mut self.memory, &request, &self.rules, &self.limits, EPOCH_MS + now);
@@ -147,6 +155,12 @@ impl Server {
             }
             if has > had {
                 self.effect(departure.op, op, see);
+            }
+        }
+        for ((op, key), before) in batch.operations.iter().zip(&keys).zip(&before) {
+            let after = text(self.record(key));
+            if *before != after {
+                see.overwrites(op.op, key, before, &after);
             }
         }
         let outcomes = answer
