@@ -526,18 +526,32 @@ impl<'a> Draft<'a> {
         let (Some(made), false) = (said.presence.document(), said.guessed) else { return };
         let wrote = settled.replay(self.base_presence(&settled.key));
         let Some(wrote) = wrote.as_ref().and_then(Presence::document) else { return };
+        let at = |document: &Document, path: &Path| document.get(&path.0);
+        let corrections: Vec<Edit> = written(&settled.intent)
+            .into_iter()
+            .filter(|path| at(wrote, path) != at(made, path))
+            .map(|path| Edit::to(path.clone(), at(made, &path)))
+            .collect();
+        let corrected = edit::apply(wrote, &corrections);
         for seq in self.stands_after(settled) {
             let Some(op) = self.op_mut(seq) else { continue };
             match &mut op.before {
                 Before::Paths(paths) => {
                     for (path, slot) in paths {
-                        if touches(settled, path) && slot.0 == wrote.get(&path.0) {
-                            *slot = Slot(made.get(&path.0));
+                        if slot.0 == at(wrote, path) {
+                            *slot = Slot(at(&corrected, path));
                         }
                     }
                 }
-                Before::Whole(Some(found)) if found == wrote => found.clone_from(made),
-                Before::Whole(_) | Before::Nothing => {}
+                Before::Whole(Some(found)) => {
+                    let edits: Vec<Edit> = corrections
+                        .iter()
+                        .filter(|edit| at(found, edit.path()) == at(wrote, edit.path()))
+                        .cloned()
+                        .collect();
+                    *found = edit::apply(found, &edits);
+                }
+                Before::Whole(None) | Before::Nothing => {}
             }
         }
     }
@@ -950,6 +964,17 @@ pub(super) fn touches(op: &Operation, path: &Path) -> bool {
     match &op.before {
         Before::Paths(paths) => paths.iter().any(|(at, _)| at.covers(path) || path.covers(at)),
         Before::Nothing | Before::Whole(_) => true,
+    }
+}
+
+/// The paths that an operation gives a value of its own.
+fn written(intent: &Intent) -> Vec<Path> {
+    match intent {
+        Intent::Create(document) | Intent::Replace(document) => {
+            document.fields().into_iter().map(|(name, _)| Path::field(name)).collect()
+        }
+        Intent::Change(edits) => edits.iter().map(|edit| edit.path().clone()).collect(),
+        Intent::Delete | Intent::Resolve(_) => Vec::new(),
     }
 }
 
