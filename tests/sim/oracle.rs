@@ -44,6 +44,8 @@ pub(crate) struct Ledger {
     pub(crate) carries: BTreeMap<OpId, Vec<OpId>>,
     /// Records that were named when they were not there (any more): the application's own mistake.
     pub(crate) dangling: BTreeSet<EntityKey>,
+    /// Records of which nobody can say what their user means.
+    pub(crate) vague: BTreeSet<EntityKey>,
     /// What each task wrote, and whether its promise was kept.
     pub(crate) by_task: BTreeMap<u64, OpId>,
     pub(crate) promised: BTreeSet<OpId>,
@@ -229,6 +231,10 @@ impl Oracle {
                     let carried = ledger.carries.get(&op.id).cloned().unwrap_or_default();
                     let moved = c.is.op(*next).is_some_and(|it| it.seq > op.seq);
                     if moved {
+                        // Made again over what is there by now: which members were meant is the person's to say.
+                        if op.is_create() && c.was.records.contains_key(&op.key) {
+                            ledger.vague.insert(op.key.clone());
+                        }
                         let order = ledger.order.entry(op.key.clone()).or_default();
                         order.retain(|id| !carried.contains(id));
                         order.extend(&carried);

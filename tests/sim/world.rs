@@ -1145,7 +1145,8 @@ impl World {
         let oracle = &self.shared.oracle;
         let ledger = oracle.ledger.borrow();
         let server = self.shared.server.borrow();
-        for (key, order) in ledger.order.iter().filter(|(key, _)| is_private(key)) {
+        let clear = |key: &EntityKey| is_private(key) && !ledger.vague.contains(key);
+        for (key, order) in ledger.order.iter().filter(|(key, _)| clear(key)) {
             let mut expected = None;
             let mut meant = Vec::new();
             for id in order {
