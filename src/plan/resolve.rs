@@ -375,6 +375,9 @@ pub fn discard(
         draft.with_call(call);
         compose_out(&mut draft, &op);
         draft.without(&op);
+        if op.is_create() {
+            stand_in(&mut draft, &op);
+        }
         operations.push(op);
     }
     // What was blocked by one of them, or through one of them by another, may have no cause any more.
@@ -385,6 +388,29 @@ pub fn discard(
         }
     }
     draft.finish(|notice| Ok(Discarded { operations, notice }))
+}
+
+/// Where another operation makes the record of a discarded create anew, it takes its place: whoever named the record waits for
+/// that one now (R12), unless it waits for them itself.
+fn stand_in(draft: &mut Draft<'_>, gone: &Operation) {
+    let create = |seq: &Seq| draft.op(*seq).filter(|op| op.is_create());
+    let Some(anew) = draft.queue(&gone.key).iter().find_map(create).cloned() else { return };
+    let mut needed = anew.refs.clone();
+    let mut at = 0;
+    while let Some(key) = needed.get(at).cloned() {
+        at += 1;
+        for op in draft.queue(&key).into_iter().filter_map(|seq| draft.op(seq)) {
+            if op.refs.contains(&gone.key) {
+                return;
+            }
+            needed.extend(
+                op.refs.iter().filter(|key| !needed.contains(key)).cloned().collect::<Vec<_>>(),
+            );
+        }
+    }
+    if let Some(op) = draft.op_mut(anew.seq).filter(|op| op.replaces.is_none()) {
+        op.replaces = Some(gone.id);
+    }
 }
 
 fn close(draft: &mut Draft<'_>, id: ConflictId, call: OpId, ctx: &Ctx) {
