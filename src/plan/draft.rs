@@ -7,13 +7,13 @@
 use crate::model::{Map, Set};
 
 use super::strategy::{self, Verdict};
-use crate::model::edit;
 use crate::model::map::sort;
 use crate::model::{
     Asks, Assumed, Base, Before, Changeset, Conflict, ConflictId, ConflictKind, Ctx, Decider,
     Decision, Document, Edit, EntityKey, Fate, Intent, JournalLine, Meta, OpId, OpState, Operation,
     Parked, Path, Presence, Record, Resolved, Rules, Seq, Settled, Slot, Snapshot, Version,
 };
+use crate::model::{edit, operation};
 use crate::planted::{self, Bug};
 
 /// What a transaction did that somebody may want to hear of.
@@ -483,10 +483,15 @@ impl<'a> Draft<'a> {
                     slot.0 == document.and_then(|document| document.get(&path.0))
                 }),
                 Before::Whole(found) => found.as_ref() == document,
-                Before::Nothing => true,
+                Before::Nothing => document.is_none() || is_made_again(settled, op),
             };
             if all_seen {
                 op.assumed = base.version.clone().map_or(Assumed::Unknown, Assumed::At);
+                if let (Intent::Create(again), Some(document)) = (&op.intent, document) {
+                    let edits = operation::sets(again);
+                    op.before = before_of(Some(document), &edits);
+                    op.intent = Intent::Change(edits);
+                }
             }
         }
     }
@@ -953,6 +958,12 @@ impl<'a> Draft<'a> {
             *conflicts = conflicts.saturating_add_signed(i64::from(is) - i64::from(was));
         }
     }
+}
+
+/// Whether a record was made twice by its user: again while the first create was out of sight. Nobody else has a part in it, so
+/// the later one says what was meant, as a create over a live record does (R1).
+fn is_made_again(first: &Operation, again: &Operation) -> bool {
+    first.is_create() && again.is_create() && first.owner == again.owner
 }
 
 fn op_id(op: Option<&Operation>) -> OpId {
