@@ -1,0 +1,118 @@
+//! From the working copy to a changeset: promote, show, find ready, count (R1, R6, R10, R11).
+
+use super::*;
+
+impl Draft<'_> {
+    /// Brings every touched record into order and turns the difference into a changeset.
+    pub(in crate::plan) fn finish<T>(mut self, output: impl FnOnce(Notice) -> T) -> Decision<T> {
+        let mut done = Set::new();
+        loop {
+            let touched = std::mem::take(&mut self.touched);
+            if touched.is_empty() {
+                break;
+            }
+            for key in touched {
+                if !done.contains(&key) {
+                    self.promote(&key);
+                    done.insert(key);
+                }
+            }
+        }
+        for key in &done {
+            self.show(key);
+        }
+        // Whatever happened to a record may be what an operation that names it waited for.
+        let concerned =
+            |op: &&Operation| done.contains(&op.key) || op.refs.iter().any(|it| done.contains(it));
+        let waits = |op: &Operation| {
+            let mut refs = op.refs.clone();
+            refs.retain(|key| self.creates_before(key, op.seq).next().is_some());
+            (op.seq, refs, self.is_ready(op))
+        };
+        let waits: Vec<_> = self.ops.values().filter(concerned).map(waits).collect();
+        for (seq, refs, ready) in waits {
+            if let Some(op) = self.ops.get_mut(&seq) {
+                (op.refs, op.ready) = (refs, ready);
+            }
+        }
+        for (seq, op) in &self.ops {
+            if self.was.ops.get(seq) != Some(op) {
+                self.notice.changed.insert(op.key.clone());
+                self.out.ops.insert(*seq, op.clone());
+            }
+        }
+        for (id, conflict) in &self.conflicts {
+            if self.was.conflicts.get(id) != Some(conflict) {
+                self.notice.changed.insert(conflict.key.clone());
+                self.out.conflicts.insert(*id, conflict.clone());
+            }
+        }
+        self.count();
+        self.out.keep_meta(&self.was.meta, self.meta);
+        Decision { changes: self.out, output: output(self.notice) }
+    }
+
+    /// Stores what the application sees of a record, or takes out a record of which nothing is left.
+    pub(super) fn show(&mut self, key: &EntityKey) {
+        let view = self.view(key);
+        let was = self.was.records.get(key);
+        let Some(mut record) = self
+            .records
+            .get(key)
+            .cloned()
+            .or_else(|| view.is_some().then(|| Record::new(key.clone())))
+        else {
+            return;
+        };
+        if was.and_then(|was| was.view.as_ref()) != view.as_ref() {
+            record.modified = self.ctx.now.0;
+            self.notice.changed.insert(key.clone());
+        }
+        record.view = view;
+        if record.base.is_none() && record.view.is_none() {
+            if was.is_some() {
+                self.out.drop_records.push(key.clone());
+            }
+        } else if was != Some(&record) {
+            self.out.records.insert(key.clone(), record);
+        }
+    }
+
+    /// Moves the balance by the difference of what was read and what is left (R10).
+    pub(super) fn count(&mut self) {
+        let seqs: Set<Seq> = self.was.ops.keys().chain(self.ops.keys()).copied().collect();
+        for seq in seqs {
+            let (was, is) = (self.was.ops.get(&seq), self.ops.get(&seq));
+            if was == is {
+                continue;
+            }
+            for (op, sign) in [(was, -1i64), (is, 1i64)] {
+                let Some(op) = op else { continue };
+                let counts = &mut self.meta.counts;
+                let slot = match &op.state {
+                    OpState::Queued { .. } | OpState::Acked { .. } => &mut counts.pending,
+                    OpState::InFlight { .. } => {
+                        counts.in_flight = counts.in_flight.saturating_add_signed(sign);
+                        &mut counts.pending
+                    }
+                    OpState::Blocked { .. } => &mut counts.blocked,
+                    OpState::Parked(Parked::Conflicted(_) | Parked::Rejected { .. }) => {
+                        &mut counts.parked
+                    }
+                    OpState::Parked(Parked::HandedOver) => &mut counts.handed_over,
+                };
+                *slot = slot.saturating_add_signed(sign);
+                let bytes = i64::try_from(op.bytes()).unwrap_or(i64::MAX);
+                counts.bytes = counts.bytes.saturating_add_signed(sign * bytes);
+            }
+        }
+        let open = |conflict: &Conflict| conflict.resolved.is_none();
+        let ids: Set<_> = self.was.conflicts.keys().chain(self.conflicts.keys()).collect();
+        for id in ids {
+            let was = self.was.conflicts.get(id).is_some_and(open);
+            let is = self.conflicts.get(id).is_some_and(open);
+            let conflicts = &mut self.meta.counts.conflicts;
+            *conflicts = conflicts.saturating_add_signed(i64::from(is) - i64::from(was));
+        }
+    }
+}
