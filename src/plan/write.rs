@@ -104,7 +104,16 @@ pub fn write(
         && let Some(older) = host(&draft, &key, write)
         && !waits.iter().any(|(_, it)| *it > older.seq || draft.waits_for(*it, older.seq))
     {
-        match coalesce::fold(&older, &intent, view.as_ref()) {
+        let folding = match coalesce::fold(&older, &intent, view.as_ref()) {
+            // Somebody else made the record meanwhile: without our create it would still be there, and the user removed it.
+            Folding::Annihilate
+                if matches!(draft.view_without(&key, older.seq), Some(Presence::Live(_))) =>
+            {
+                Folding::Apart
+            }
+            folding => folding,
+        };
+        match folding {
             Folding::Into(intent, before) => {
                 let host = older.id;
                 let mut op = Operation { intent, before, stamp, ..older };

@@ -120,6 +120,13 @@ impl<'a> Draft<'a> {
             .fold(self.base_presence(key).cloned(), |view, op| op.replay(view.as_ref()))
     }
 
+    /// What the application would see without one operation.
+    pub(super) fn view_without(&self, key: &EntityKey, seq: Seq) -> Option<Presence> {
+        self.of(key)
+            .filter(|op| op.seq != seq && op.is_visible())
+            .fold(self.base_presence(key).cloned(), |view, op| op.replay(view.as_ref()))
+    }
+
     pub(super) fn open_conflict(&self, key: &EntityKey) -> Option<&Conflict> {
         let id = self.of(key).find_map(Operation::conflict)?;
         self.conflicts.get(&id)
