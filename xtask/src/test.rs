@@ -41,7 +41,8 @@ const STEPS: &[Step] = &[
     step("chromium", |_| browser::test(Engine::Chromium)),
     full(step("firefox", |_| browser::test(Engine::Firefox))),
     full(step("webkit", |_| browser::test(Engine::WebKit))),
-    step("sim", |full| sim::run(&words(&["--minutes", if full { "5" } else { "1" }]))),
+    // A number of seeds, not of minutes: a change is judged by the same worlds on every machine.
+    step("sim", |full| sim::run(&words(&["--seeds", if full { "12000" } else { "3000" }]))),
     step("planted", |_| sim::run(&words(&["--planted"]))),
     after("package", step("pkg-tests", |_| node::test("pkg-template/test"))),
     step("server", |_| demo::server()),
