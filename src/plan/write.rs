@@ -111,7 +111,7 @@ pub fn write(
             {
                 Folding::Apart
             }
-            folding => folding,
+            folding @ (Folding::Into(..) | Folding::Annihilate | Folding::Apart) => folding,
         };
         match folding {
             Folding::Into(intent, before) => {
