@@ -247,10 +247,16 @@ impl<T: Tx> Turn<'_, T> {
         result: Option<Document>,
     ) -> Result<Outcome, StorageError> {
         let amended = result.as_ref().and_then(|d| self.rules.amend(operation, d));
-        let mut outcome = Outcome::applied(&operation.op_id, version.unwrap_or(0) + 1);
+        let version = match version {
+            Some(version) => version + 1,
+            // A record that was forgotten with its tombstone may be made anew. Its versions go on above the old ones, which never
+            // exceed the number of the last change that was pruned: else a device with the old tombstone would take it for the past.
+            None => self.tx.feed()?.horizon + 1,
+        };
+        let mut outcome = Outcome::applied(&operation.op_id, version);
         outcome.document = amended.clone().map(Some);
         let record = Record {
-            version: version.unwrap_or(0) + 1,
+            version,
             document: amended.or(result),
             op_id: operation.op_id.clone(),
             // A stamp from the future would win every comparison until then.

@@ -545,6 +545,18 @@ fn pruned_tombstones_expire_older_cursors_but_no_first_pull_under_way() {
     assert!(pull(&server, &known, &Limits::default(), NOW).is_ok());
 }
 
+/// A device that holds the old tombstone must be able to tell that the record was made anew after it.
+#[test]
+fn a_record_made_anew_after_its_tombstone_was_pruned_goes_on_above_it() {
+    let mut server = world();
+    let pruned = server.records().filter(|(_, it)| it.document.is_none()).map(|(_, it)| it.version);
+    let pruned = pruned.max().unwrap();
+    assert_eq!(server.prune(NOW + 1).unwrap(), 1);
+    submit(&mut server, vec![create("again", "gone")]);
+    let anew = server.records().find(|(key, _)| key.id == "gone").map(|(_, it)| it.version);
+    assert!(anew > Some(pruned), "{anew:?} after {pruned}");
+}
+
 #[test]
 fn a_page_stays_below_the_limit_of_bytes_and_always_moves() {
     let mut server = Memory::new("e1");
