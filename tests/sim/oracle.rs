@@ -281,15 +281,13 @@ impl Oracle {
         }
     }
 
-    /// Whether a person freed an operation of a record that had been out of sight. What was written meanwhile was made without it,
-    /// so the two may contradict each other, and only their user can say which was meant.
-    fn was_freed(&self, key: &EntityKey) -> bool {
+    /// Whether one side of a conflict is an operation that a person freed after it had been out of sight. What was written
+    /// meanwhile was made without it, so the two may contradict each other, and only their user can say which was meant.
+    fn was_freed(&self, conflict: &Conflict, server: &Server) -> bool {
         let ledger = self.ledger.borrow();
-        let Some(writes) = ledger.order.get(key) else { return false };
-        ledger.by_person.iter().any(|op| {
-            let inside = ledger.carries.get(op).map(Vec::as_slice).unwrap_or_default();
-            writes.contains(op) || inside.iter().any(|write| writes.contains(write))
-        })
+        let theirs = server.record(&conflict.key).and_then(|it| OpId::parse(&it.op_id));
+        ledger.by_person.contains(&conflict.op)
+            || theirs.is_some_and(|op| ledger.by_person.contains(&op))
     }
 
     /// P3: what ended as applied is on the server.
@@ -320,7 +318,7 @@ impl Oracle {
         }
         for conflict in c.set.conflicts.values() {
             let new = !c.was.conflicts.contains_key(&conflict.id);
-            if is_private(&conflict.key) && new && !self.was_freed(&conflict.key) {
+            if is_private(&conflict.key) && new && !self.was_freed(conflict, server) {
                 let text = format!("nobody else writes {:?}: {conflict:?}", conflict.key);
                 self.fail("P17 real conflicts only", text);
             }
