@@ -1,6 +1,7 @@
-// A headless Chromium of our own starting: a process group that can be killed whole, and a profile
+// Headless browsers of our own starting: each a process group that can be killed whole, on a profile
 // that outlives it.
 import { spawn } from "node:child_process";
+import { mkdirSync, writeFileSync } from "node:fs";
 import { chromium } from "playwright-core";
 
 const FLAGS = [
@@ -22,6 +23,24 @@ const FLAGS = [
   "--remote-debugging-port=0",
 ];
 
+/** What Firefox would otherwise do by itself: ask, restore, look for news. */
+const PREFERENCES = {
+  "app.normandy.enabled": false,
+  "app.update.enabled": false,
+  "browser.aboutwelcome.enabled": false,
+  "browser.safebrowsing.malware.enabled": false,
+  "browser.safebrowsing.phishing.enabled": false,
+  "browser.sessionstore.resume_from_crash": false,
+  "browser.shell.checkDefaultBrowser": false,
+  "datareporting.policy.dataSubmissionEnabled": false,
+  "extensions.getAddons.cache.enabled": false,
+  "extensions.update.enabled": false,
+  "network.captive-portal-service.enabled": false,
+  "network.connectivity-service.enabled": false,
+  "toolkit.startup.max_resumed_crashes": -1,
+  "toolkit.telemetry.enabled": false,
+};
+
 const running = new Set();
 
 /** Whatever ends this process ends its browsers too. */
@@ -29,6 +48,42 @@ process.on("exit", () => {
   for (const child of running) killGroup(child);
 });
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(signal, () => process.exit(1));
+
+/** A program as the head of a process group of its own; `kill` ends all of it with SIGKILL. */
+function group(program, words) {
+  const child = spawn(program, words, { detached: true, stdio: ["ignore", "ignore", "pipe"] });
+  const ended = new Promise((resolve) => child.once("exit", resolve));
+  running.add(child);
+  ended.then(() => running.delete(child));
+  const kill = async () => {
+    killGroup(child);
+    await ended;
+  };
+  return { child, ended, kill };
+}
+
+/**
+ * Starts a browser on a profile directory and a page, with nobody driving it: whatever is to be known, the page says
+ * itself. `said` gives what the browser wrote to its standard error, for the case that the page says nothing.
+ */
+export function startAlone(engine, program, profile, address) {
+  mkdirSync(profile, { recursive: true });
+  let words = [...FLAGS, `--user-data-dir=${profile}`, address];
+  if (engine === "firefox") {
+    const line = ([name, value]) => `user_pref(${JSON.stringify(name)}, ${value});\n`;
+    writeFileSync(`${profile}/user.js`, Object.entries(PREFERENCES).map(line).join(""));
+    words = ["--headless", "--no-remote", "--profile", profile, address];
+  }
+  const { child, kill } = group(program, words);
+  let said = "";
+  child.once("error", (error) => {
+    said += error.message;
+  });
+  child.stderr.on("data", (chunk) => {
+    said = (said + chunk).slice(-10_000);
+  });
+  return { kill, said: () => said };
+}
 
 function killGroup(child) {
   try {
@@ -46,18 +101,9 @@ function killGroup(child) {
  */
 export async function start(profile, flags = []) {
   const program = process.env.CHROMIUM ?? "chromium";
-  const child = spawn(program, [...FLAGS, `--user-data-dir=${profile}`, ...flags, "about:blank"], {
-    detached: true,
-    stdio: ["ignore", "ignore", "pipe"],
-  });
-  const ended = new Promise((resolve) => child.once("exit", resolve));
+  const words = [...FLAGS, `--user-data-dir=${profile}`, ...flags, "about:blank"];
+  const { child, ended, kill } = group(program, words);
   const address = await listening(child);
-  running.add(child);
-  ended.then(() => running.delete(child));
-  const kill = async () => {
-    killGroup(child);
-    await ended;
-  };
   try {
     const browser = await chromium.connectOverCDP(address);
     const close = async () => {

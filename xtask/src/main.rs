@@ -5,6 +5,7 @@ mod bench;
 mod browser;
 mod check;
 mod demo;
+mod kill;
 mod node;
 mod pkg;
 mod replay;
@@ -29,6 +30,8 @@ usage: cargo xtask <command>
   sim [--seeds N] [--minutes M] [--planted] [--replay TAPE]
   browser [--chromium] [--firefox] [--webkit]
   replay --orders FILE           real sales through a real browser
+  kill [--rounds N] [--browser chromium|firefox] [--seed S] [--no-build]
+                                 SIGKILL of the browser while a page writes and syncs
   bench                          the figures of the performance page
 
 exit codes: 0 passed, 1 failed, 2 wrong usage, 3 not everything could be run here
@@ -48,6 +51,7 @@ fn main() -> ExitCode {
         "sim" => sim::run(&rest),
         "browser" => browser::run(&rest),
         "replay" => replay::run(&rest),
+        "kill" => kill::run(&rest),
         "bench" => bench::run(&rest),
         "help" | "--help" | "-h" => {
             print!("{USAGE}");

@@ -6,7 +6,7 @@ use crate::args::{Args, Usage};
 use crate::browser::Engine;
 use crate::report::Report;
 use crate::shell::{Cmd, root};
-use crate::{bench, browser, check, demo, node, pkg, replay, setup, sim, size};
+use crate::{bench, browser, check, demo, kill, node, pkg, replay, setup, sim, size};
 
 /// One step: its name, whether only `--full` runs it, the step whose result it uses, what it does.
 struct Step {
@@ -50,6 +50,7 @@ const STEPS: &[Step] = &[
     step("page-tests", |_| node::test("www/test")),
     after("page", step("e2e", |_| e2e())),
     after("package", step("replay", |_| orders())),
+    full(after("package", step("kill", |_| kill::run(&words(&["--rounds", "8", "--no-build"]))))),
     after("package", step("size", |_| size::ratchet())),
     full(after("package", step("bench", |_| bench::run(&words(&["--smoke"]))))),
 ];

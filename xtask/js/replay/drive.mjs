@@ -7,17 +7,16 @@
 // seconds. RESULT is written when the day is over, whatever it shows: to judge is for the caller. Where Chromium
 // itself deleted the database, the day ends at once and RESULT is `{deletedByChromium}`, with its reason.
 import { randomInt } from "node:crypto";
-import { readdirSync, readFileSync, writeFileSync } from "node:fs";
-import { join, relative } from "node:path";
+import { readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { isDeepStrictEqual } from "node:util";
 import { start } from "../browser.mjs";
+import { below, POLICY, TYPES } from "../files.mjs";
+import { mulberry32 } from "../random.mjs";
+import { serverRecords } from "../records.mjs";
 
 /** Tills of the shop: how many sales are on their way to the disk at once. */
 const ABREAST = 4;
-/** What the server sends with its pages, so that the package is used under it. */
-const POLICY = "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; img-src data:";
-const TYPES = { html: "text/html", js: "text/javascript", wasm: "application/wasm" };
 
 const [jobFile, resultFile] = process.argv.slice(2);
 const job = JSON.parse(readFileSync(jobFile, "utf8"));
@@ -83,7 +82,7 @@ killAt = undefined;
 const settled = performance.now();
 console.log("  drained; the books are compared");
 
-const server = await serverRecords();
+const server = await serverRecords(job.address, job.token);
 const device = new Map();
 for (const collection of ["menu", "orders"]) {
   for (const record of await say("documents", collection)) {
@@ -201,26 +200,6 @@ function moments(count, sales) {
   return { receipts: [...receipts].sort((a, b) => b - a) };
 }
 
-/** Every live record of the server, read by its protocol and without the package. */
-async function serverRecords() {
-  const records = new Map();
-  const headers = { authorization: `Bearer ${job.token}` };
-  let cursor;
-  let more = true;
-  while (more) {
-    const query = cursor === undefined ? "" : `&cursor=${encodeURIComponent(cursor)}`;
-    const answer = await fetch(`${job.address}/api/pull?limit=1000${query}`, { headers });
-    if (!answer.ok) throw new Error(`pull: ${answer.status}`);
-    const body = await answer.json();
-    for (const { collection, id, document, opId } of body.changes) {
-      if (document === null) records.delete(`${collection}/${id}`);
-      else records.set(`${collection}/${id}`, { document, opId });
-    }
-    ({ cursor, more } = body);
-  }
-  return records;
-}
-
 function figures(records) {
   const sum = { menu: 0, orders: 0, lines: 0, cents: 0 };
   for (const [id, { document }] of records) {
@@ -241,23 +220,4 @@ function same(id, document) {
 
 function seconds(from, to) {
   return Math.round((to - from) / 100) / 10;
-}
-
-function below(prefix, dir) {
-  return readdirSync(dir, { recursive: true, withFileTypes: true })
-    .filter((entry) => entry.isFile() && entry.name.split(".").at(-1) in TYPES)
-    .map((entry) => {
-      const file = join(entry.parentPath, entry.name);
-      return [prefix + relative(dir, file).replaceAll("\\", "/"), readFileSync(file)];
-    });
-}
-
-function mulberry32(start) {
-  let state = start >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
 }
