@@ -12,8 +12,34 @@ pub enum Bug {
     CursorBeforePage,
     /// After a failed push nothing wakes the loop.
     MissingWakeUp,
+    /// Three attempts without a network count as a refusal.
+    AttemptsLimit,
     /// A page older than what is known wins.
     StalePullWins,
+    /// A leader that was deposed goes on.
+    MissingFence,
+    /// An operation does not wait for the create that it names.
+    ReferenceFirst,
+    /// An edit that names a later create is folded into an operation in front of that.
+    FoldedInFront,
+    /// While one operation is parked nothing leaves.
+    ParkedBlocksAll,
+    /// Blocked operations take up the room of a request.
+    BlockedInTheWay,
+    /// Conflicts are judged against the base, which a pull has moved.
+    MovedAncestor,
+    /// What is sent again is made of what is known now, not of what was sealed.
+    EncodedAnew,
+    /// A create that was refused stays in the view.
+    RejectedShown,
+    /// A time planned before the clock was set back is waited for.
+    ClockStopsQueue,
+    /// A claim does not take back what an earlier one of its own left in flight.
+    ClaimStrands,
+    /// An operation that never left and becomes the first of its record leaves without being judged.
+    NotJudgedWhenFirst,
+    /// An operation that may have left is blocked behind a parked one.
+    SealedBlocked,
 }
 
 impl Bug {
@@ -23,7 +49,20 @@ impl Bug {
         (Self::SettleClearsNewer, "settle clears a newer edit"),
         (Self::CursorBeforePage, "cursor before page"),
         (Self::MissingWakeUp, "missing wake-up after a failed push"),
+        (Self::AttemptsLimit, "attempts limit on network errors"),
         (Self::StalePullWins, "stale pull wins"),
+        (Self::MissingFence, "missing fence check"),
+        (Self::ReferenceFirst, "reference sent before its create"),
+        (Self::FoldedInFront, "reference folded in front of its target"),
+        (Self::ParkedBlocksAll, "a parked record blocks all"),
+        (Self::BlockedInTheWay, "claim stuck behind blocked rows"),
+        (Self::MovedAncestor, "ancestor taken from the moved base"),
+        (Self::EncodedAnew, "resend encoded anew"),
+        (Self::RejectedShown, "rejected create still shown"),
+        (Self::ClockStopsQueue, "clock set back stops the queue"),
+        (Self::ClaimStrands, "lost claim strands its operations"),
+        (Self::NotJudgedWhenFirst, "not judged when it becomes first"),
+        (Self::SealedBlocked, "a sealed operation is blocked"),
     ];
 }
 

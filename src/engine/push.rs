@@ -5,6 +5,7 @@ use crate::model::{
     Batch, Durability, Halt, Millis, Need, PushReply, Root, SyncError, Term, Verb, Wall,
 };
 use crate::plan::push::{Room, Settled, claim, must_keep, settle};
+use crate::planted::{self, Bug};
 use crate::port::{Host, Remote};
 
 const CLAIM: Verb = Verb { name: "push.claim", durability: Durability::Strict };
@@ -74,6 +75,9 @@ impl<H: Host> Engine<H> {
 
     /// A `not_before` further away than the longest wait that we ever plan is a clock that jumped (R19).
     pub(super) fn horizon(&self) -> Millis {
+        if planted::has(Bug::ClockStopsQueue) {
+            return Millis(u64::MAX);
+        }
         let backoff = self.config.rules.backoff;
         backoff.patience.max(backoff.max)
     }

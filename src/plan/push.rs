@@ -42,8 +42,13 @@ pub fn claim(s: &Snapshot, room: Room, ctx: &Ctx) -> Decision<Result<Claimed, De
     };
     let mut chosen: Vec<&Operation> = Vec::new();
     let mut bytes = 0;
+    let strands = |op: &Operation| {
+        planted::has(Bug::ClaimStrands) && op.state == (OpState::InFlight { term })
+    };
     let lost = s.ops.values().filter(|op| matches!(op.state, OpState::InFlight { .. }));
-    let mut ready: Vec<&Operation> = s.ops.values().filter(|op| op.ready).collect();
+    let lost = lost.filter(|op| !strands(op));
+    let stops = planted::has(Bug::ParkedBlocksAll) && s.meta.counts.parked > 0;
+    let mut ready: Vec<&Operation> = s.ops.values().filter(|op| op.ready && !stops).collect();
     sort_by(&mut ready, |a, b| (a.priority, a.seq) < (b.priority, b.seq));
     for op in lost.chain(ready) {
         let fits = chosen.len() < room.operations && bytes + op.bytes() <= room.bytes;
@@ -52,13 +57,17 @@ pub fn claim(s: &Snapshot, room: Room, ctx: &Ctx) -> Decision<Result<Claimed, De
             chosen.push(op);
         }
     }
+    if planted::has(Bug::BlockedInTheWay) {
+        chosen.retain(|op| !matches!(op.state, OpState::Blocked { .. }));
+    }
     let mut changes = Changeset::default();
     let mut meta = s.meta.clone();
     let device = *meta.device.get_or_insert_with(|| ctx.ids.device(1));
     let mut operations = Vec::new();
     for op in chosen {
         let mut op = op.clone();
-        let sent = op.sent.clone().unwrap_or_else(|| Sent {
+        let sealed = op.sent.clone().filter(|_| !planted::has(Bug::EncodedAnew));
+        let sent = sealed.unwrap_or_else(|| Sent {
             id: server_id(s, &op.key),
             device,
             assumed: match &op.assumed {
@@ -103,7 +112,7 @@ fn server_id(s: &Snapshot, key: &EntityKey) -> String {
 /// A leader whose term is not the newest changes nothing (P22).
 pub(super) fn fence(s: &Snapshot, ctx: &Ctx) -> Result<Term, Deposed> {
     match ctx.term {
-        Some(term) if term == s.meta.term => Ok(term),
+        Some(term) if term == s.meta.term || planted::has(Bug::MissingFence) => Ok(term),
         Some(_) | None => Err(Deposed),
     }
 }
@@ -160,6 +169,11 @@ pub fn settle(
         let verdict = reply.outcomes.iter().find(|(id, _)| *id == departure.op);
         match (verdict.map(|(_, outcome)| outcome), &reply.halt) {
             (Some(outcome), _) => settle_one(&mut draft, seq, outcome, &mut settled),
+            (None, Some(Halt::Unreachable))
+                if planted::has(Bug::AttemptsLimit) && departure.sends >= REFUSALS =>
+            {
+                refuse(&mut draft, seq, ("unreachable", "no network"), true, &mut settled);
+            }
             (None, Some(halt)) => match refusal(halt).filter(|_| alone) {
                 Some(outcome) => settle_one(&mut draft, seq, &outcome, &mut settled),
                 None => {

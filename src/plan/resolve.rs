@@ -263,7 +263,11 @@ pub fn retry(
         };
         draft.show_in_conflict(&fresh);
         made.push(fresh.seq);
+        let joined = index == 0 && op.is_create() && !fresh.is_create();
         draft.add(fresh);
+        if joined {
+            stand_in(&mut draft, op);
+        }
         after = Some(new);
     }
     draft.release(call);
@@ -390,8 +394,8 @@ pub fn discard(
     draft.finish(|notice| Ok(Discarded { operations, notice }))
 }
 
-/// Where another operation makes the record of a discarded create anew, it takes its place: whoever named the record waits for
-/// that one now (R12), unless it waits for them itself.
+/// Where another operation makes the record of a create anew that was discarded, or that was sent again over it, it takes its
+/// place: whoever named the record waits for that one now (R12), unless it waits for them itself.
 fn stand_in(draft: &mut Draft<'_>, gone: &Operation) {
     let create = |seq: &Seq| draft.op(*seq).filter(|op| op.is_create());
     let Some(anew) = draft.queue(&gone.key).iter().find_map(create).cloned() else { return };

@@ -8,6 +8,7 @@ use crate::model::{
     Assumed, Before, Code, Ctx, Decision, Document, EntityKey, Fate, Intent, OpId, OpState,
     Operation, Owner, Presence, Priority, Rules, Seq, Snapshot, Stamp, SyncError,
 };
+use crate::planted::{self, Bug};
 
 /// What the user did.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -102,7 +103,8 @@ pub fn write(
 
     if collection.coalesce
         && let Some(older) = host(&draft, &key, write)
-        && !waits.iter().any(|(_, it)| *it > older.seq || draft.waits_for(*it, older.seq))
+        && (planted::has(Bug::FoldedInFront)
+            || !waits.iter().any(|(_, it)| *it > older.seq || draft.waits_for(*it, older.seq)))
     {
         let folding = match coalesce::fold(&older, &intent, view.as_ref()) {
             // Somebody else made the record meanwhile: without our create it would still be there, and the user removed it.

@@ -332,6 +332,18 @@ fn a_retried_create_over_a_live_record_is_a_change() {
     till.sees("o1", r#"{"a":1,"b":2,"z":1}"#);
 }
 
+/// R12: what named a refused create waits for the one that was made anew meanwhile, once the refused one is sent again over it.
+#[test]
+fn what_names_a_retried_create_waits_for_the_one_made_anew() {
+    let (mut till, [customer, sale, _]) = refused_create();
+    let anew = till.customer("c1");
+    till.retries(customer, Some(r#"{"n":2}"#)).unwrap();
+    assert!(!till.op(sale).ready, "the customer that it names is not there yet");
+    assert_eq!(till.sends(), [anew]);
+    till.hears(&[(anew, applied(1))]);
+    assert!(till.op(sale).ready, "the customer is there");
+}
+
 /// A refused change of a record blocks that record's later edits, not what names the record (R12).
 #[test]
 fn a_rejected_change_blocks_no_reference() {

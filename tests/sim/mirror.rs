@@ -122,7 +122,10 @@ impl Mirror {
         let waits = |other: &Operation| depth > 0 && self.may_rest(other, depth - 1);
         match &op.state {
             OpState::Parked(_) => true,
-            OpState::Blocked { by, .. } => self.ops.values().any(|it| it.id == *by && waits(it)),
+            // What left is owed a verdict: it never waits for anybody else's.
+            OpState::Blocked { by, .. } => {
+                !op.is_sealed() && self.ops.values().any(|it| it.id == *by && waits(it))
+            }
             OpState::Queued { .. } => {
                 let before = self
                     .queue(&op.key)

@@ -127,6 +127,8 @@ struct World {
     steps: u64,
     /// New customers and orders get new names.
     names: u32,
+    /// Unless names are few.
+    few: bool,
 }
 
 /// Runs a tape to its end and judges.
@@ -183,6 +185,7 @@ impl World {
         rules.limits.batch_bytes = [100_000, 100_000, 100_000, 40][tape.pick(4)];
         let quick_reads = tape.pick(2) == 0;
         let pull_first = tape.pick(4) == 3;
+        let few = tape.pick(4) == 3;
         let shared = Shared {
             now: 0.into(),
             tape: tape.into(),
@@ -216,6 +219,7 @@ impl World {
             rules,
             steps: 0,
             names: 0,
+            few,
         }
     }
 
@@ -754,6 +758,17 @@ impl World {
         }
     }
 
+    /// A new name, or the newest; where names are few, one that may have been there before.
+    fn name(&mut self) -> u32 {
+        if self.few {
+            return u32::from(self.byte() % 2);
+        }
+        if self.pick(2) == 0 {
+            self.names += 1;
+        }
+        self.names
+    }
+
     fn value(&self) -> usize {
         self.pick(8)
     }
@@ -769,18 +784,8 @@ impl World {
                 let collection = COLLECTIONS[self.pick(COLLECTIONS.len())];
                 EntityKey::new(collection, format!("s-{}", self.pick(2)))
             }
-            192..=223 => {
-                if self.pick(2) == 0 {
-                    self.names += 1;
-                }
-                EntityKey::new("customers", format!("c{device}-{}", self.names))
-            }
-            224..=255 => {
-                if self.pick(2) == 0 {
-                    self.names += 1;
-                }
-                EntityKey::new("orders", format!("o{device}-{}", self.names))
-            }
+            192..=223 => EntityKey::new("customers", format!("c{device}-{}", self.name())),
+            224..=255 => EntityKey::new("orders", format!("o{device}-{}", self.name())),
         };
         if self.banned.contains(&key) {
             return;

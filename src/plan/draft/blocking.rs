@@ -35,7 +35,7 @@ impl Draft<'_> {
         for follower in followers {
             let Some(op) = self.ops.get(&follower) else { continue };
             let blocks = match &op.state {
-                OpState::Queued { .. } => !op.is_sealed(),
+                OpState::Queued { .. } => !op.is_sealed() || planted::has(Bug::SealedBlocked),
                 OpState::Blocked { visible: was, .. } => *was && !visible,
                 OpState::InFlight { .. } | OpState::Acked { .. } | OpState::Parked(_) => false,
             };

@@ -164,7 +164,14 @@ impl Draft<'_> {
         let verdict = if self.is_given_up(op, &base) {
             Verdict::TakeTheirs
         } else {
-            strategy::judge(op, &base, &rules)
+            let moved =
+                planted::has(Bug::MovedAncestor).then(|| match (&op.intent, &base.presence) {
+                    (Intent::Change(edits), Presence::Live(theirs)) => {
+                        Operation { before: before_of(Some(theirs), edits), ..op.clone() }
+                    }
+                    _ => op.clone(),
+                });
+            strategy::judge(moved.as_ref().unwrap_or(op), &base, &rules)
         };
         let assumed = base.version.clone().map_or(Assumed::Unknown, Assumed::At);
         match verdict {
@@ -365,10 +372,24 @@ impl Draft<'_> {
         // Each round ends an operation, parks one or stops: at most one round for each operation of the record.
         for _ in 0..=self.ops.len() {
             let Some(op) = self.first(key) else { return };
+            if planted::has(Bug::EncodedAnew) && matches!(op.state, OpState::Queued { .. }) {
+                let (seq, known) = (op.seq, self.base(key).and_then(|base| base.version.clone()));
+                if let (Some(op), Some(known)) = (self.op_mut(seq), known) {
+                    op.assumed = Assumed::At(known);
+                }
+            }
+            let Some(op) = self.first(key) else { return };
             if !op.is_fresh() {
                 return;
             }
             let (seq, base) = (op.seq, self.base(key));
+            if planted::has(Bug::NotJudgedWhenFirst) && base.is_some() {
+                let assumed = base.and_then(|base| base.version.clone());
+                if let Some(op) = self.op_mut(seq) {
+                    op.assumed = assumed.map_or(Assumed::Unknown, Assumed::At);
+                }
+                return;
+            }
             let current = match (&op.assumed, base) {
                 (Assumed::At(version), Some(base)) => base.version.as_ref() == Some(version),
                 (Assumed::Nothing, None) | (Assumed::At(_) | Assumed::Unknown, None) => true,
@@ -413,10 +434,14 @@ impl Draft<'_> {
 
     /// Whether an operation could leave now, time aside (R11).
     pub(super) fn is_ready(&self, op: &Operation) -> bool {
+        if planted::has(Bug::BlockedInTheWay) && matches!(op.state, OpState::Blocked { .. }) {
+            return true;
+        }
         matches!(op.state, OpState::Queued { .. })
             && !matches!(op.assumed, Assumed::After(_) if !op.is_sealed())
             && self.first(&op.key).is_some_and(|first| first.seq == op.seq)
             && (op.is_sealed()
+                || planted::has(Bug::ReferenceFirst)
                 || op.refs.iter().all(|key| self.unsettled_create(key, op.seq).is_none()))
     }
 }

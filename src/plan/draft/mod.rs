@@ -115,8 +115,10 @@ impl<'a> Draft<'a> {
         if let Some(conflict) = self.open_conflict(key) {
             return Some(conflict.mine.clone());
         }
+        let shown =
+            |op: &&Operation| op.is_visible() || planted::has(Bug::RejectedShown) && op.is_create();
         self.of(key)
-            .filter(|op| op.is_visible())
+            .filter(shown)
             .fold(self.base_presence(key).cloned(), |view, op| op.replay(view.as_ref()))
     }
 
