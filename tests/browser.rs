@@ -198,6 +198,7 @@ async fn the_schema_is_the_layouts_table() {
     database.close();
 }
 
+/// P25.
 #[wasm_bindgen_test]
 async fn an_upgrade_keeps_every_row() {
     let store = open("upgrade").await.expect("opened");
@@ -209,6 +210,7 @@ async fn an_upgrade_keeps_every_row() {
     store.close();
 }
 
+/// P25: an older release touches nothing.
 #[wasm_bindgen_test]
 async fn a_later_releases_database_is_left_alone() {
     raw_open("too-new", layout::VERSION + 1).await.expect("made").close();
@@ -279,6 +281,7 @@ async fn dropped_reads_and_writes_leave_no_trouble() {
 
 // IndexedDB: what others do to it.
 
+/// P25: the older tab closes, and says so.
 #[wasm_bindgen_test]
 async fn an_upgrade_by_another_tab_ends_the_store() {
     let store = open("superseded").await.expect("opened");
@@ -294,6 +297,7 @@ async fn an_upgrade_by_another_tab_ends_the_store() {
     upgraded.close();
 }
 
+/// P29: what was there and is empty is not taken for new.
 #[wasm_bindgen_test]
 async fn a_deleted_database_is_not_made_anew() {
     let store = open("deleted").await.expect("opened");
@@ -313,6 +317,7 @@ async fn a_closed_store_says_so() {
     assert_eq!(store.list("orders").await, Err(StoreError::Closed));
 }
 
+/// P28.
 #[wasm_bindgen_test]
 async fn a_lost_connection_is_opened_again() {
     let store = open("lost-begin").await.expect("opened");
@@ -328,6 +333,7 @@ async fn a_lost_connection_is_opened_again() {
     store.close();
 }
 
+/// P28: with an end.
 #[wasm_bindgen_test]
 async fn a_connection_that_stays_lost_is_reported() {
     let store = open("lost-for-good").await.expect("opened");
@@ -342,6 +348,7 @@ async fn a_connection_that_stays_lost_is_reported() {
     store.close();
 }
 
+/// P28, R22.
 #[wasm_bindgen_test]
 async fn a_commit_that_broke_is_decided_again() {
     let store = open("lost-commit").await.expect("opened");
@@ -353,6 +360,7 @@ async fn a_commit_that_broke_is_decided_again() {
     store.close();
 }
 
+/// P4.
 #[wasm_bindgen_test]
 async fn full_storage_has_its_own_error() {
     let store = open("full").await.expect("opened");
@@ -381,6 +389,7 @@ async fn without_an_explicit_commit_it_commits_all_the_same() {
     store.close();
 }
 
+/// P28.
 #[wasm_bindgen_test]
 async fn a_transaction_that_never_begins_is_given_up() {
     let limit = Millis(300);
@@ -426,6 +435,7 @@ async fn commits_stay_whole_while_other_tasks_spin() {
     store.close();
 }
 
+/// P30, R2.
 #[wasm_bindgen_test]
 async fn a_row_that_is_none_of_ours_is_reported() {
     let store = open("foreign-rows").await.expect("opened");
@@ -617,6 +627,7 @@ async fn a_request_says_what_it_must_and_no_more() {
     fetch_is_real();
 }
 
+/// A2: whatever it is, the core sees it whole.
 #[wasm_bindgen_test]
 async fn an_answer_comes_as_it_is_whoever_gave_it() {
     let answer = send(
@@ -634,6 +645,7 @@ async fn an_answer_comes_as_it_is_whoever_gave_it() {
     assert_eq!((answer.status, answer.body.as_str()), (204, ""));
 }
 
+/// A1.
 #[wasm_bindgen_test]
 async fn without_an_answer_the_server_is_unreachable() {
     listen_for_trouble();
@@ -659,6 +671,7 @@ async fn without_an_answer_the_server_is_unreachable() {
     assert_no_trouble().await;
 }
 
+/// A1, P36.
 #[wasm_bindgen_test]
 async fn an_answer_that_does_not_begin_or_end_is_given_up_and_aborted() {
     listen_for_trouble();
@@ -710,6 +723,7 @@ async fn a_dropped_request_is_aborted() {
     assert_no_trouble().await;
 }
 
+/// P36: nothing grows without bound.
 #[wasm_bindgen_test]
 async fn a_body_beyond_the_limit_is_not_read_on() {
     listen_for_trouble();
@@ -762,6 +776,7 @@ async fn authorization(fetch: &BrowserFetch) -> Result<Option<String>, FetchErro
     Ok(asked_header("authorization"))
 }
 
+/// P32.
 #[wasm_bindgen_test]
 async fn a_token_is_asked_for_each_request_and_never_kept() {
     fetch_is("return new Response('{}')");
@@ -850,18 +865,21 @@ async fn leads_in_turn(first: BrowserLeadership, second: BrowserLeadership) {
     first.release();
 }
 
+/// P22, P23: the next one leads when the first is gone.
 #[wasm_bindgen_test]
 async fn one_tab_leads_at_a_time() {
     let tab = || BrowserLeadership::new("holdfast:turns");
     leads_in_turn(tab(), tab()).await;
 }
 
+/// P22, P23: the same where there are no locks.
 #[wasm_bindgen_test]
 async fn one_tab_leads_at_a_time_by_lease() {
     let tab = || BrowserLeadership::by_lease("holdfast:lease-turns");
     leads_in_turn(tab(), tab()).await;
 }
 
+/// P23.
 #[wasm_bindgen_test]
 async fn a_lease_that_ran_out_or_makes_no_sense_is_free() {
     for value in ["'other 1'", "'other 99999999999999'", "'nonsense'", "''"] {
@@ -893,6 +911,7 @@ async fn a_withdrawn_wish_to_lead_keeps_nobody_waiting() {
     assert_no_trouble().await;
 }
 
+/// P22.
 #[wasm_bindgen_test]
 async fn a_stolen_lock_is_lost() {
     listen_for_trouble();
@@ -941,6 +960,7 @@ async fn a_page_tells_what_happens_to_it() {
     assert_eq!(heard.take(), []);
 }
 
+/// P24.
 #[wasm_bindgen_test]
 async fn tabs_hear_each_other_and_not_themselves() {
     let heard = Rc::new(RefCell::new(Vec::new()));
@@ -970,6 +990,7 @@ async fn tabs_hear_each_other_and_not_themselves() {
     deaf.close();
 }
 
+/// R19, P34.
 #[wasm_bindgen_test]
 async fn time_passes_and_never_goes_back() {
     let start = BrowserClock.mono();

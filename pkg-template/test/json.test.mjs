@@ -64,6 +64,7 @@ const REFUSED = [
 ];
 
 for (const [name, value, code, path] of REFUSED) {
+  // P35: refused before it is accepted, with its path.
   test(`refused: ${name}`, () => {
     assert.throws(
       () => objectText(value),
@@ -93,6 +94,7 @@ const TAKEN = [
 ];
 
 for (const [name, value, text] of TAKEN) {
+  // P35.
   test(`taken: ${name}`, () => {
     assert.equal(objectText(value), text ?? JSON.stringify(value));
   });
@@ -106,6 +108,7 @@ test("shared, but not in itself, is no cycle", () => {
   );
 });
 
+// P35.
 test("every member is read once, so what was checked is what crosses", () => {
   let reads = 0;
   const value = {

@@ -152,6 +152,7 @@ test("the document is taken as it is at the call", async () => {
   assert.equal(calls.at(-1)[3], '{"lines":[1]}');
 });
 
+// P35.
 test("what is no JSON never reaches the core", async () => {
   const { sync, calls } = await openFake();
   const orders = sync.collection("orders");
@@ -199,6 +200,7 @@ test("an error of the core arrives typed", async () => {
   assert.deepEqual([error.code, error.opId, error.retryable], ["exists", "op-9", false]);
 });
 
+// P26.
 test("after close every call rejects, and what waits ends", async () => {
   const { sync, calls } = await openFake({
     outcome: () => deferred().promise,
@@ -261,6 +263,7 @@ test("opening that was given up is closed when it succeeds after all", async () 
   await closed.promise;
 });
 
+// P37.
 test("a snapshot of the status is the same object until it changes", async () => {
   const { sync, emit } = await openFake();
   const { subscribe, getSnapshot } = sync.status;
@@ -277,6 +280,7 @@ test("a snapshot of the status is the same object until it changes", async () =>
   assert.deepEqual(seen, [next]);
 });
 
+// P26.
 test("a listener that throws is reported once and disturbs nobody", async () => {
   const { sync, emit } = await openFake();
   const heard = [];
@@ -322,6 +326,7 @@ test("progress goes to the caller of sync while it runs", async () => {
   assert.deepEqual(seen, [1]);
 });
 
+// P26: status `crashed`.
 test("a panic is one fatal event, ends what waits, and later calls say crashed", async () => {
   const { sync, calls } = await openFake({ drain: () => deferred().promise });
   const fatal = [];

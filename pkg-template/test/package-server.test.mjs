@@ -103,6 +103,7 @@ const ANSWERS = [
   ["503 of a gateway", () => html(503), undefined, undefined, undefined],
 ];
 for (const [name, answer, code, kind, reason] of ANSWERS) {
+  // A1, A2, A9 to A12, P3, P36.
   test(`a server that answers ${name}: a typed state, and nothing is lost`, async (t) => {
     const backend = standardServer();
     const server = await serve(t, { answer: backend.answer });
@@ -140,6 +141,7 @@ for (const [name, answer, code, kind, reason] of ANSWERS) {
   });
 }
 
+// A16, P21.
 test("413 for one operation alone is its refusal: it is parked with its content, and edit sends it again", async (t) => {
   const backend = standardServer();
   const server = await serve(t, { answer: backend.answer });
@@ -164,6 +166,7 @@ test("413 for one operation alone is its refusal: it is parked with its content,
   });
 });
 
+// A1, P6.
 test("an answer that is lost after the work was done is asked for again, with one effect", async (t) => {
   const backend = standardServer();
   const server = await serve(t, { answer: backend.answer });
@@ -184,6 +187,7 @@ test("an answer that is lost after the work was done is asked for again, with on
   });
 });
 
+// P10, P21: told once, with all that it was.
 test("a refused sale is told, shown with its reason, and leaves when it is discarded", async (t) => {
   const backend = standardServer();
   const server = await serve(t, { answer: backend.answer });
@@ -226,6 +230,7 @@ test("a refused sale is told, shown with its reason, and leaves when it is disca
   });
 });
 
+// A14, P17, P19.
 test("a conflict is shown with all sides; a decision on what has changed meanwhile is asked again", async (t) => {
   const backend = standardServer();
   const server = await serve(t, { answer: backend.answer });
@@ -282,6 +287,7 @@ test("a conflict is shown with all sides; a decision on what has changed meanwhi
   });
 });
 
+// P32.
 test("the token is asked for, and asked for again when it is refused", async (t) => {
   const backend = standardServer();
   const server = await serve(t, { answer: backend.answer });
@@ -311,6 +317,7 @@ test("the token is asked for, and asked for again when it is refused", async (t)
   });
 });
 
+// P22, P24.
 test("two tabs: every tab writes, one sends, both know", async (t) => {
   const backend = standardServer();
   const server = await serve(t, { answer: backend.answer });
@@ -435,6 +442,7 @@ test("an application's own remote: verdicts, failures and pages in plain objects
   });
 });
 
+// P26.
 test("listeners may call back into the manager, and close it", async (t) => {
   const backend = standardServer();
   const server = await serve(t, { answer: backend.answer });

@@ -542,6 +542,7 @@ mod tests {
         assert_eq!(Reader::whole(&doubled, read), None, "{doubled}");
     }
 
+    /// R2, P30: a row is read as it was written, or it is nothing.
     #[test]
     fn every_row_is_written_and_read_as_serde_does() {
         let mut ops: Vec<Operation> = operations().into_iter().map(|(_, op)| op).collect();

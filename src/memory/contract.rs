@@ -274,7 +274,7 @@ fn everything_needed() -> Need {
     ])
 }
 
-/// All stores are written, and read back the same.
+/// P2: all stores are written, and read back the same.
 pub async fn a_changeset_is_written_to_every_store<B: Bench>(bench: &B) {
     let store = bench.open("every-store").await;
     let set = everything();
@@ -292,7 +292,7 @@ pub async fn a_changeset_is_written_to_every_store<B: Bench>(bench: &B) {
     bench.close(store).await;
 }
 
-/// A refusal leaves no trace, and its plan ran once.
+/// R22: a refusal leaves no trace, and its plan ran once.
 pub async fn an_empty_changeset_writes_nothing<B: Bench>(bench: &B) {
     let store = bench.open("empty-changeset").await;
     write(&store, Changeset::default()).await;
@@ -321,7 +321,7 @@ async fn count(store: &impl RawStore, verb: &Verb, times: u64) {
     }
 }
 
-/// Each commit sees what the other wrote: read, decide and write are one.
+/// P24, R22: each commit sees what the other wrote: read, decide and write are one.
 pub async fn interleaved_commits_are_serial<B: Bench>(bench: &B) {
     let store = bench.open("interleaved").await;
     let other = bench.open("interleaved").await;
@@ -334,7 +334,7 @@ pub async fn interleaved_commits_are_serial<B: Bench>(bench: &B) {
     bench.close(other).await;
 }
 
-/// The operation and its record are seen together.
+/// P2: the operation and its record are seen together.
 pub async fn a_reader_sees_all_of_a_commit_or_none<B: Bench>(bench: &B) {
     let store = bench.open("reader").await;
     write(&store, ops([])).await;
@@ -537,7 +537,7 @@ pub async fn a_row_leaves_the_indexes_it_is_no_longer_in<B: Bench>(bench: &B) {
     bench.close(store).await;
 }
 
-/// A successor that takes the place of the operation that ended is stored, not deleted.
+/// R9: a successor that takes the place of the operation that ended is stored, not deleted.
 pub async fn a_place_given_to_a_successor_is_kept<B: Bench>(bench: &B) {
     let store = bench.open("successor").await;
     let first = op(1, &key("a"));
@@ -555,7 +555,7 @@ pub async fn a_place_given_to_a_successor_is_kept<B: Bench>(bench: &B) {
     bench.close(store).await;
 }
 
-/// A row that cannot be read is handed over with its text; the others are read (R2).
+/// P30: a row that cannot be read is handed over with its text; the others are read (R2).
 pub async fn an_unreadable_row_is_reported_and_hides_no_other<B: Bench>(bench: &B) {
     let store = bench.open("unreadable").await;
     let mut set = ops([op(1, &key("a")), op(2, &key("b"))]);
@@ -671,7 +671,7 @@ pub async fn a_page_of_records_brings_their_queues<B: Bench>(bench: &B) {
     }
 }
 
-/// What was written is there when the tab is gone and comes back.
+/// P1: what was written is there when the tab is gone and comes back.
 pub async fn all_is_there_after_reopening<B: Bench>(bench: &B) {
     let store = bench.open("reopen").await;
     write(&store, everything()).await;
@@ -682,7 +682,7 @@ pub async fn all_is_there_after_reopening<B: Bench>(bench: &B) {
     bench.close(store).await;
 }
 
-/// A tab may go away at any instant.
+/// P1, P2: a tab may go away at any instant.
 pub async fn a_dropped_commit_leaves_all_or_nothing<B: Bench>(bench: &B) {
     let (mut all, mut nothing) = (0, 0);
     for polls in 0..12_usize {
@@ -712,7 +712,7 @@ pub async fn a_dropped_commit_leaves_all_or_nothing<B: Bench>(bench: &B) {
     assert!(all > 0 && nothing > 0, "{all} were stored, {nothing} were not");
 }
 
-/// Documents are text: whatever JSON can say comes back, digit by digit.
+/// P35, R5: documents are text: whatever JSON can say comes back, digit by digit.
 pub async fn documents_come_back_as_they_were<B: Bench>(bench: &B) {
     let store = bench.open("documents").await;
     let long = format!(r#"{{"text":"{}"}}"#, "äöü€😀".repeat(12_000));

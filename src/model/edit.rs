@@ -266,6 +266,7 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
 
+        /// R3.
         #[test]
         fn folding_is_applying_one_after_the_other(d in object(), p in edits(), q in edits()) {
             prop_assert_eq!(apply(&apply(&d, &p), &q), apply(&d, &fold(&p, &q)));
@@ -284,6 +285,7 @@ mod tests {
             prop_assert!(many.len() <= 2 * paths.len(), "{} then {}", once.len(), many.len());
         }
 
+        /// R3.
         #[test]
         fn a_difference_leads_from_one_to_the_other(a in object(), b in object()) {
             prop_assert_eq!(apply(&a, &diff(&a, &b)), b.clone());
@@ -291,6 +293,7 @@ mod tests {
         }
     }
 
+    /// R3.
     #[test]
     fn merge_patches_follow_the_examples_of_rfc_7396() {
         // Appendix A, those whose target and patch are objects.

@@ -166,6 +166,7 @@ mod tests {
         }
     }
 
+    /// P12.
     #[test]
     fn base_never_moves_backwards() {
         for (new, known, replaces) in [

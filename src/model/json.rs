@@ -380,6 +380,7 @@ fn is_well_formed(json: &str) -> bool {
 mod tests {
     use super::*;
 
+    /// R5: RFC 8785, without printing it.
     #[test]
     fn values_are_equal_by_meaning_not_by_spelling() {
         for (a, b, equal) in [
@@ -395,6 +396,7 @@ mod tests {
         }
     }
 
+    /// P35: refused before it is accepted.
     #[test]
     fn what_is_not_an_object_is_refused() {
         assert_eq!(Document::parse("[1]").unwrap_err(), JsonError::NotAnObject);
@@ -413,6 +415,7 @@ mod tests {
         );
     }
 
+    /// P35: refused before it is accepted.
     #[test]
     fn half_a_surrogate_pair_is_refused_wherever_it_stands() {
         for (text, accepted) in [
@@ -428,6 +431,7 @@ mod tests {
         }
     }
 
+    /// R5, P35.
     #[test]
     fn text_survives_as_it_was_written() {
         let text = r#"{"price":1.10,"big":1e400000,"__proto__":{"x":1},"":0}"#;

@@ -159,6 +159,7 @@ impl Default for Backoff {
 mod tests {
     use super::*;
 
+    /// P9: exponential, with full jitter.
     #[test]
     fn delays_stay_below_a_bound_that_doubles_up_to_the_greatest() {
         let backoff = Backoff::default();

@@ -341,6 +341,7 @@ mod tests {
         assert_eq!(Reader::whole(text, Reader::flag), flag, "{text:?}");
     }
 
+    /// R5, P36.
     #[test]
     fn what_json_is_and_what_not() {
         for text in [

@@ -74,6 +74,7 @@ impl Stamp {
 mod tests {
     use super::*;
 
+    /// R20, P34.
     #[test]
     fn a_clock_set_back_does_not_set_stamps_back() {
         let device = DeviceId::from_bytes([1; 16]);

@@ -378,6 +378,7 @@ mod tests {
     use super::*;
     use crate::model::OpId;
 
+    /// R21.
     #[test]
     fn only_what_a_repeat_would_not_bring_back_is_kept_strictly() {
         let applied = |assigned_id| Outcome::Applied {

@@ -185,7 +185,7 @@ mod tests {
         Verdict::Rebase(edit::from_merge_patch(&document("{}"), &document(patch)))
     }
 
-    /// The table of 3.2 and R4: `case | operation | theirs | server-wins | merge and manual`.
+    /// P17, P18: the table of 3.2 and R4: `case | operation | theirs | server-wins | merge and manual`.
     #[test]
     fn conflicts_are_judged_by_the_table() {
         let whole = |text: &str| Before::Whole(Some(document(text)));
@@ -304,6 +304,7 @@ mod tests {
         }
     }
 
+    /// P18, R20.
     #[test]
     fn the_newer_stamp_wins_where_that_is_the_rule() {
         let op = change(r#"{"a":1}"#, r#"{"a":2}"#);
@@ -316,6 +317,7 @@ mod tests {
         }
     }
 
+    /// P18, R4.
     #[test]
     fn a_rebased_operation_judged_again_says_the_same() {
         let op = change(r#"{"a":1,"b":1}"#, r#"{"a":2}"#);

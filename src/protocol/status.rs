@@ -142,6 +142,7 @@ mod tests {
         check(answer, ask, is_marked, NOW)
     }
 
+    /// A2, A8 to A13, A15, A16, P36: status, media type and marker, for pushes and pulls.
     #[test]
     fn the_table_of_answers() {
         use Ask::{Pull, Push};
@@ -214,6 +215,7 @@ mod tests {
         }
     }
 
+    /// A1, A2: an answer that breaks off is none.
     #[test]
     fn a_body_cut_anywhere_is_not_ours() {
         let body = r#"{"holdfast":1,"outcomes":[{"opId":"a","kind":"applied","version":1}],"time":1,"end":true}"#;
@@ -223,6 +225,7 @@ mod tests {
         }
     }
 
+    /// A12, P9: a wait in seconds or as a date, no longer than an hour.
     #[test]
     fn waiting_times() {
         let hour = Some(LONGEST_WAIT);

@@ -186,6 +186,7 @@ fn line(outcome: &Outcome) -> String {
     }
 }
 
+/// A3, A14: every verdict of the specification, as it is written there.
 #[test]
 fn golden_pushes() {
     let order = r#"{"table":7,"lines":[{"item":"Burrito","count":1,"cents":899}],"total":899,"status":"void"}"#;
@@ -261,6 +262,7 @@ fn an_applied_operation_keeps_its_own_time() {
     assert_eq!(*stamp, Some(batch.operations[0].stamp));
 }
 
+/// A15, P13: pages, and a cursor that is too old.
 #[test]
 fn golden_pulls() {
     let files = golden_files();
@@ -308,6 +310,7 @@ fn golden_pulls() {
     assert_eq!(url, "/api/pull?limit=1000&cursor=a%26b&scope=building%3A4%202");
 }
 
+/// A8, A9, A11, A12: refusals of whole requests, as they are written in the specification.
 #[test]
 fn golden_problems() {
     for (name, halt) in [
@@ -364,6 +367,7 @@ fn verdicts_of(outcomes: &str) -> Result<Vec<String>, Halt> {
     }
 }
 
+/// A3 to A7, P36, R7: what is not understood is never taken as success.
 #[test]
 fn what_a_hostile_server_says_about_operations() {
     let mine = op(1);
@@ -485,6 +489,7 @@ fn page_of(body: &str, from: Option<&str>) -> Result<PullPage, Halt> {
     Standard::new("/api").decode_pull(from.as_ref(), &ok(&body), NOW)
 }
 
+/// A17, R2, P36: a page is whole or nothing; a change that cannot be read is kept aside.
 #[test]
 fn what_a_hostile_server_says_about_changes() {
     let protocol = Err(Halt::Protocol);
@@ -617,6 +622,7 @@ fn status(status: u16) -> Result<HttpResponse, FetchError> {
     Ok(HttpResponse { status, ..ok("") })
 }
 
+/// A3, A15, P6: against the model server.
 #[test]
 fn a_sale_goes_out_and_comes_back() {
     let loopback = Loopback::new();
@@ -637,6 +643,7 @@ fn a_sale_goes_out_and_comes_back() {
     assert_eq!(now_or_never(remote.pull(&Scope::all(), Some(&cursor))), Err(Halt::Expired));
 }
 
+/// P5, P35.
 #[test]
 fn the_same_batch_gives_the_same_bytes() {
     let edits = vec![
@@ -658,6 +665,7 @@ fn the_same_batch_gives_the_same_bytes() {
     assert!(request.operations.iter().all(|submitted| submitted.operation.is_ok()), "{text}");
 }
 
+/// A9, P32.
 #[test]
 fn a_refused_token_is_renewed_once() {
     let loopback = Loopback::new();
@@ -676,6 +684,7 @@ fn a_refused_token_is_renewed_once() {
     assert_eq!(now_or_never(remote.pull(&Scope::all(), None)), Err(Halt::Auth));
 }
 
+/// A1, A2, P36.
 #[test]
 fn no_answer_and_foreign_answers_end_nothing() {
     let loopback = Loopback::new();
@@ -735,7 +744,7 @@ mod same_edits {
     }
 
     proptest! {
-        /// Where a server says "applied" without a document, the device calculates it: both sides must mean the same.
+        /// R3: where a server says "applied" without a document, the device calculates it: both sides must mean the same.
         #[test]
         fn device_and_server_make_the_same_document(start in object(value()), edits in edits()) {
             let ours: Vec<Edit> = edits

@@ -241,6 +241,7 @@ mod tests {
         CycleEnd { halt: Some(halt), next_due: None }
     }
 
+    /// P22: one tab pushes.
     #[test]
     fn only_a_leader_that_is_not_paused_runs() {
         let mut machine = Scheduler::new(Timing::default());
@@ -292,6 +293,7 @@ mod tests {
         }
     }
 
+    /// A12, P9.
     #[test]
     fn a_wish_of_the_server_is_a_lower_bound() {
         let mut machine = leading();
@@ -311,6 +313,7 @@ mod tests {
         assert_eq!(machine.poll(NOW), Next::Run(Reason::Asked));
     }
 
+    /// P8: no wake-up is lost.
     #[test]
     fn a_write_during_a_cycle_is_not_forgotten() {
         let mut machine = leading();
@@ -320,6 +323,7 @@ mod tests {
         assert_eq!(machine.poll(NOW), Next::Wait(Millis(30)));
     }
 
+    /// P8.
     #[test]
     fn an_operation_that_only_waits_for_its_time_wakes_the_loop() {
         let mut machine = leading();

@@ -33,6 +33,7 @@ test("the page keeps to its Content-Security-Policy, which is really in force", 
   });
 });
 
+// P22, P23, P24.
 test("two tabs of one till: one sends, both show, and the other takes over", async () => {
   await inShop({}, async (shop) => {
     const browser = await shop.browser();
@@ -168,6 +169,7 @@ test("it fits a phone, a tablet and a desk, and every target can be touched", as
   });
 });
 
+// P1: nothing is accepted that would be lost.
 test("without lasting storage the till says so and takes no order it could lose", async () => {
   await inShop({}, async (shop) => {
     const browser = await shop.browser();

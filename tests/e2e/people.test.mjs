@@ -28,6 +28,7 @@ async function tamper(page) {
   });
 }
 
+// P21.
 test("a refused order is parked with code and message; retry and discard work", async () => {
   await inShop({}, async (shop) => {
     const till = await shop.till(await shop.browser());
@@ -68,6 +69,7 @@ test("a refused order is parked with code and message; retry and discard work", 
   });
 });
 
+// P21.
 test("a refused order can be put right and sent again", async () => {
   await inShop({}, async (shop) => {
     const till = await shop.till(await shop.browser());
@@ -128,6 +130,7 @@ async function decide(till) {
   return till.getByRole("dialog", { name: /Two versions/ });
 }
 
+// P19.
 test("two tills change one order: a person chooses field by field", async () => {
   await inShop({}, async (shop) => {
     const { first, second, id } = await disagree(shop);
@@ -173,6 +176,7 @@ for (const [button, note] of [
   });
 }
 
+// P17, P18.
 test("changes of different fields need nobody", async () => {
   await inShop({}, async (shop) => {
     const browser = await shop.browser();
@@ -253,6 +257,7 @@ test("a whole sale by keyboard alone", async () => {
   });
 });
 
+// P15.
 test("what the kitchen is out of is out of on every till", async () => {
   await inShop({}, async (shop) => {
     const browser = await shop.browser();

@@ -14,6 +14,7 @@ import {
   until,
 } from "./support.mjs";
 
+// P1, P6.
 test("a sale made offline survives reload and SIGKILL and reaches the server once", async () => {
   await inShop({}, async (shop) => {
     let browser = await shop.browser();
@@ -62,6 +63,7 @@ test("a sale made offline survives reload and SIGKILL and reaches the server onc
   });
 });
 
+// P6.
 test("answers lost after the server had applied them do not double a sale", async () => {
   await inShop({ faults: ["apply-then-drop:2@push"] }, async (shop) => {
     const browser = await shop.browser();
@@ -139,6 +141,7 @@ test("without a sign-in the till sells, and sends once somebody signs in", async
   });
 });
 
+// P32.
 test("a refused token is forgotten and asked for again, and selling goes on", async () => {
   await inShop({}, async (shop) => {
     const till = await shop.till(await shop.browser(), { signIn: false });
@@ -187,6 +190,7 @@ test("a half-made ticket comes back after a reload and after a crash", async () 
   });
 });
 
+// A2, P36.
 test("a server that answers with a page instead of the protocol costs nothing", async () => {
   await inShop({ faults: ["html:1"] }, async (shop) => {
     const till = await shop.till(await shop.browser());

@@ -11,6 +11,7 @@ fn known(text: &str) -> Till {
     till
 }
 
+/// C1, R13: one create, at the older place and with the older id.
 #[test]
 fn a_create_takes_changes_in() {
     let mut till = Till::new();
@@ -27,6 +28,7 @@ fn a_create_takes_changes_in() {
     till.sees("o1", r#"{"c":3,"d":4}"#);
 }
 
+/// C2, P3: both are annihilated, and all four ids are accounted for.
 #[test]
 fn a_create_and_its_removal_are_nothing_unless_something_names_it() {
     let mut till = Till::new();
@@ -41,6 +43,7 @@ fn a_create_and_its_removal_are_nothing_unless_something_names_it() {
     assert_eq!(till.counts().annihilated, 4);
 }
 
+/// C3, C6.
 #[test]
 fn a_create_over_a_live_record_is_refused() {
     let mut till = Till::new();
@@ -52,7 +55,7 @@ fn a_create_over_a_live_record_is_refused() {
     assert_eq!(till.refuses("o1", Action::Create(doc("{}"))), Code::Exists);
 }
 
-/// The newer values, and what was found before the first of them: the newer base would make a stale edit a blind overwrite.
+/// C4, R4: the newer values, and what was found before the first of them: the newer base would make a stale edit a blind overwrite.
 #[test]
 fn changes_fold_and_keep_what_they_found_first() {
     let mut till = known(r#"{"a":1,"b":1}"#);
@@ -75,6 +78,7 @@ fn changes_fold_and_keep_what_they_found_first() {
     till.sees("o1", r#"{"a":3,"b":3,"c":3}"#);
 }
 
+/// C5, R4: `before` is rebuilt by undoing the folded edits.
 #[test]
 fn a_change_and_a_removal_are_a_removal_of_what_was_there_first() {
     let mut till = known(r#"{"a":1,"b":1}"#);
@@ -86,6 +90,7 @@ fn a_change_and_a_removal_are_a_removal_of_what_was_there_first() {
     till.sees_nothing("o1");
 }
 
+/// C4, C5: a replacement is an update that carries the whole document as `before`.
 #[test]
 fn a_change_and_a_replacement_fold() {
     let mut till = known(r#"{"a":1,"b":1}"#);
@@ -100,6 +105,7 @@ fn a_change_and_a_replacement_fold() {
     assert_eq!(till.only("o1").before, Before::Whole(Some(doc(r#"{"a":1,"b":1}"#))));
 }
 
+/// C7.
 #[test]
 fn nothing_is_changed_behind_a_removal() {
     let mut till = known("{}");
@@ -109,6 +115,7 @@ fn nothing_is_changed_behind_a_removal() {
     }
 }
 
+/// C8; the removal that left already is the same one (P5).
 #[test]
 fn a_second_removal_is_the_first_one() {
     let mut till = known("{}");
@@ -121,6 +128,7 @@ fn a_second_removal_is_the_first_one() {
     assert_eq!(till.refuses("o1", Action::Remove), Code::Gone);
 }
 
+/// C9, R13: it is never merged into an update.
 #[test]
 fn a_create_behind_a_removal_stays_an_operation_of_its_own() {
     let mut till = known(r#"{"a":1}"#);
@@ -133,7 +141,7 @@ fn a_create_behind_a_removal_stays_an_operation_of_its_own() {
     till.sees("o1", r#"{"b":1}"#);
 }
 
-/// P5: behind anything that may have left there is a new operation.
+/// C10, C11, P5: behind anything that may have left there is a new operation.
 #[test]
 fn nothing_folds_into_what_may_have_left() {
     for action in
@@ -154,6 +162,31 @@ fn nothing_folds_into_what_may_have_left() {
     }
 }
 
+/// C12: behind a removal that may have left a record is made anew; behind anything else it is there already.
+#[test]
+fn a_create_behind_what_may_have_left_follows_a_removal_only() {
+    for wrote in [Action::Patch(doc(r#"{"n":2}"#)), Action::Replace(doc(r#"{"n":2}"#))] {
+        let mut till = known(r#"{"n":1}"#);
+        till.write(order("o1"), wrote).unwrap();
+        till.sends();
+        assert_eq!(till.refuses("o1", Action::Create(doc("{}"))), Code::Exists);
+    }
+    let mut till = Till::new();
+    till.creates("o1", r#"{"n":1}"#);
+    till.sends();
+    assert_eq!(till.refuses("o1", Action::Create(doc("{}"))), Code::Exists);
+    let mut till = known(r#"{"n":1}"#);
+    let removal = till.removes("o1");
+    till.sends();
+    let anew = till.creates("o1", r#"{"n":2}"#);
+    assert_ne!(anew, removal);
+    till.sees("o1", r#"{"n":2}"#);
+    till.hears(&[(removal, applied(2))]);
+    assert_eq!(till.pushes(applied(3)), anew);
+    till.sees("o1", r#"{"n":2}"#);
+}
+
+/// R13: not across owners and schema numbers, and not where a collection says so.
 #[test]
 fn what_may_not_fold_stays_apart() {
     let mut till = known("{}");
@@ -205,6 +238,7 @@ fn a_write_that_names_what_waits_for_it_does_not_fold() {
     assert_eq!(till.pushes(applied(2)), names);
 }
 
+/// R12, R13, P7: it leaves after the create that it names.
 #[test]
 fn a_write_that_names_an_earlier_create_folds_and_waits() {
     let mut till = Till::new();

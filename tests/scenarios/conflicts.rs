@@ -20,7 +20,7 @@ fn open() -> Till {
     till
 }
 
-/// `kind | strategy | what the app sees`, each once at the verdict and once at the pull.
+/// O12, A14, P18: `kind | strategy | what the app sees`, each once at the verdict and once at the pull.
 #[test]
 fn every_kind_meets_every_strategy() {
     enum Mine {
@@ -132,6 +132,7 @@ fn a_change_that_its_user_gave_up_is_no_conflict() {
     }
 }
 
+/// P19, R4: base, mine and theirs.
 #[test]
 fn a_conflict_shows_what_both_began_with() {
     let till = open();
@@ -165,6 +166,7 @@ fn both_sides_move_while_it_is_open() {
     till.sees("o1", r#"{"a":2,"b":8,"c":1}"#);
 }
 
+/// P19: their side moves as far as a deletion and back.
 #[test]
 fn their_side_is_deleted_and_made_again_while_it_is_open() {
     let mut till = open();
@@ -227,6 +229,7 @@ fn a_decision_on_what_has_moved_decides_nothing() {
     till.sees("o1", r#"{"a":9,"b":1}"#);
 }
 
+/// P19: the decision is an operation like any other.
 #[test]
 fn a_resolution_may_meet_the_next_conflict() {
     let mut till = open();
@@ -299,7 +302,7 @@ fn a_create_that_becomes_a_change_frees_what_refers_to_it() {
     assert_eq!(till.sends(), [customer, sale]);
 }
 
-/// A second meeting with the server's record is judged from where the first left the operation.
+/// R4: a second meeting with the server's record is judged from where the first left the operation.
 #[test]
 fn a_rebased_operation_has_new_coordinates() {
     let mut till = Till::new();

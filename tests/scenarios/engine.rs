@@ -46,6 +46,7 @@ fn an_outcome_follows_successors() {
     assert_eq!(world.server().has("o1").as_deref(), Some(r#"{"a":2,"b":5,"c":2}"#));
 }
 
+/// R9: in any tab, at any time.
 #[test]
 fn an_outcome_is_known_after_a_restart() {
     let disk = Rc::default();
@@ -59,6 +60,7 @@ fn an_outcome_is_known_after_a_restart() {
     assert_eq!(again.until(engine.outcome(nobody)), Ok(Verdict::Unknown));
 }
 
+/// R9: an outcome may change while a person decides.
 #[test]
 fn outcomes_of_what_needs_a_person() {
     let mut world = world();
@@ -168,7 +170,7 @@ fn after_any_failure_the_outbox_drains_by_itself() {
     }
 }
 
-/// 3.1: a request that is too large is halved, and the limit remembered.
+/// A16: a request that is too large is halved, and the limit remembered.
 #[test]
 fn requests_that_are_too_large_are_halved() {
     let mut world = world();
@@ -187,7 +189,7 @@ fn requests_that_are_too_large_are_halved() {
     assert!(world.server().batches.iter().skip(7).all(|batch| batch.len() <= 2), "remembered");
 }
 
-/// P10, 3.1: a refused request is cut down until the operation that it is about stands alone.
+/// A8, P10: a refused request is cut down until the operation that it is about stands alone.
 #[test]
 fn a_refused_batch_is_bisected() {
     for poisoned in 0..8 {
@@ -205,7 +207,7 @@ fn a_refused_batch_is_bisected() {
     }
 }
 
-/// P6: apply-then-drop on every request for a while.
+/// A1, P6: apply-then-drop on every request for a while.
 #[test]
 fn lost_answers_have_one_effect() {
     let mut world = world();
@@ -249,7 +251,7 @@ fn offline_attempts_seal_nothing() {
     world.effects_are_single();
 }
 
-/// R22: the answer to a commit was lost, in each of the verbs: everything happens once.
+/// P28, R22: the answer to a commit was lost, in each of the verbs: everything happens once.
 #[test]
 fn a_commit_whose_answer_is_lost_is_made_up_for() {
     for verb in ["push.claim", "push.settle", "push.settle.keep", "pull.apply", "lead"] {
@@ -280,7 +282,7 @@ fn a_commit_whose_answer_is_lost_is_made_up_for() {
     }
 }
 
-/// A write whose commit was not heard of is an error for its caller and an operation for us: it is sent, once.
+/// R22, P3: a write whose commit was not heard of is an error for its caller and an operation for us: it is sent, once.
 #[test]
 fn a_write_whose_answer_is_lost_is_sent_once() {
     let mut world = world();

@@ -11,6 +11,7 @@ use crate::till::{
     is_rejected, live, refused, rejected, version,
 };
 
+/// R1, P11.
 #[test]
 fn a_write_is_queued_and_in_the_view() {
     let mut till = Till::new();
@@ -21,6 +22,7 @@ fn a_write_is_queued_and_in_the_view() {
     till.sees("o1", r#"{"n":1}"#);
 }
 
+/// P5: what leaves is sealed first, and shown as before.
 #[test]
 fn a_claim_seals_and_the_view_stays() {
     let mut till = Till::new();
@@ -31,6 +33,7 @@ fn a_claim_seals_and_the_view_stays() {
     till.sees("o1", r#"{"n":1}"#);
 }
 
+/// A3: the server's own record becomes the base.
 #[test]
 fn applied_with_a_document_makes_it_the_base() {
     let mut till = Till::new();
@@ -55,6 +58,7 @@ fn applied_without_a_document_is_guessed_until_a_pull_says_it() {
     assert!(!till.base("o1").unwrap().guessed);
 }
 
+/// O6, P17: the echo comes before the answer.
 #[test]
 fn a_guess_never_replaces_what_the_server_said() {
     let mut till = Till::new();
@@ -67,7 +71,7 @@ fn a_guess_never_replaces_what_the_server_said() {
     assert_eq!(till.counts().applied, 1, "the late answer is a duplicate");
 }
 
-/// P17: what the server has already is no conflict.
+/// A14, P17: what the server has already is no conflict.
 #[test]
 fn a_conflict_over_nothing_is_applied() {
     let mut till = Till::new();
@@ -79,7 +83,7 @@ fn a_conflict_over_nothing_is_applied() {
     till.sees("o1", r#"{"n":2,"by":"other"}"#);
 }
 
-/// 3.3, P17: a lost answer to a removal, asked again.
+/// O11, P17: a lost answer to a removal, asked again.
 #[test]
 fn a_removal_answered_not_found_or_gone_is_applied() {
     for outcome in [rejected("not-found"), rejected("gone"), deleted(2), applied(2)] {
@@ -96,7 +100,7 @@ fn a_removal_answered_not_found_or_gone_is_applied() {
     }
 }
 
-/// Wires whose versions do not compare: the operation waits in the view for a pull.
+/// O9: wires whose versions do not compare: the operation waits in the view for a pull.
 #[test]
 fn applied_without_a_comparable_version_waits_for_a_pull() {
     let mut till = Till::new();
@@ -141,6 +145,7 @@ fn a_rebased_operation_is_superseded_in_its_place() {
     assert_eq!(till.fate(new.id), Some(Fate::Applied));
 }
 
+/// R6, R4: `After` is re-pointed to the successor.
 #[test]
 fn whoever_stood_on_a_superseded_operation_stands_on_its_successor() {
     let mut till = Till::new();
@@ -187,6 +192,7 @@ fn server_wins_keeps_the_loser() {
     assert_eq!(till.counts().conflicts, 0);
 }
 
+/// R6.
 #[test]
 fn later_operations_are_judged_when_first_after_one_yielded() {
     let mut till = Till::with(Strategy::ServerWins);
@@ -208,6 +214,7 @@ fn later_operations_are_judged_when_first_after_one_yielded() {
     till.sees("o1", r#"{"a":3,"b":1}"#);
 }
 
+/// O2, A14, P3: what came later is blocked, in the view.
 #[test]
 fn a_manual_conflict_parks_and_shows_ours() {
     let mut till = Till::new();
@@ -225,7 +232,7 @@ fn a_manual_conflict_parks_and_shows_ours() {
     assert_eq!(till.fate(op), None, "P3: it stays in the outbox");
 }
 
-/// R1, P14: a rejected operation and what was made on it leave the view; the entry keeps what the user saw.
+/// O3, P21, R1, P14: a rejected operation and what was made on it leave the view; the entry keeps what the user saw.
 #[test]
 fn a_final_refusal_parks_and_shows_the_latest_base() {
     let mut till = Till::new();
@@ -247,6 +254,7 @@ fn a_final_refusal_parks_and_shows_the_latest_base() {
     assert_eq!(till.counts().blocked, 1);
 }
 
+/// R1, P3, P21.
 #[test]
 fn a_rejected_create_leaves_no_record_but_stays_in_the_outbox() {
     let mut till = Till::new();
@@ -297,7 +305,7 @@ fn faults_of_the_network_end_nothing() {
     till.sees("o1", r#"{"n":1}"#);
 }
 
-/// R7: an operation that is missing from the answer is asked again.
+/// A4, R7: an operation that is missing from the answer is asked again.
 #[test]
 fn retry_and_missing_wait_with_the_same_id() {
     let mut till = Till::new();
@@ -312,7 +320,7 @@ fn retry_and_missing_wait_with_the_same_id() {
     assert_eq!(till.sends(), [one, two]);
 }
 
-/// R7: what refuses a request that carried one operation refuses that operation; a larger request only goes back.
+/// A8, A16, R7: what refuses a request that carried one operation refuses that operation; a larger request only goes back.
 #[test]
 fn a_refused_request_of_one_is_its_refusal() {
     for (halt, code) in [(Halt::TooLarge, "too-large"), (Halt::BatchRefused, "refused")] {
@@ -347,6 +355,7 @@ fn what_was_in_flight_is_sent_again_unchanged() {
     assert_eq!(again.sends, 2);
 }
 
+/// C2, R9: both ids have their end.
 #[test]
 fn a_create_removed_before_it_left_never_was() {
     let mut till = Till::new();
@@ -361,7 +370,7 @@ fn a_create_removed_before_it_left_never_was() {
     till.creates("o1", r#"{"n":3}"#);
 }
 
-/// P5: once it may have left it is never annihilated.
+/// C11, P16, P5: once it may have left it is never annihilated.
 #[test]
 fn a_create_removed_after_it_left_is_removed_at_the_server() {
     let mut till = Till::new();
@@ -377,6 +386,7 @@ fn a_create_removed_after_it_left_is_removed_at_the_server() {
     assert!(matches!(till.base("o1"), Some(Base { presence: Presence::Deleted, .. })));
 }
 
+/// O5, R6: judged as soon as the base moves.
 #[test]
 fn a_first_operation_that_never_left_is_judged_at_the_pull() {
     let told = |strategy, theirs: &str| {
@@ -402,6 +412,7 @@ fn a_first_operation_that_never_left_is_judged_at_the_pull() {
     till.sees("o1", r#"{"a":2,"b":1}"#);
 }
 
+/// O5, R6: what was sent is judged once, at its verdict.
 #[test]
 fn a_first_operation_that_may_have_left_waits_for_its_verdict() {
     let mut till = Till::new();
@@ -428,7 +439,7 @@ fn a_conflict_whose_other_side_nobody_knows_is_judged_against_the_base() {
     assert_eq!(till.open_conflict().theirs, Presence::Live(doc(r#"{"a":9}"#)));
 }
 
-/// The choices of a person on one conflict: everything that waited for it becomes one operation, or yields.
+/// O2, P19: the choices of a person on one conflict: everything that waited for it becomes one operation, or yields.
 #[test]
 fn resolving_leaves_one_operation_or_none() {
     let conflicted = || {
@@ -482,6 +493,7 @@ fn a_merged_deletion_removes() {
     till.sees_nothing("o1");
 }
 
+/// R5: the text stays as it was written.
 #[test]
 fn documents_are_kept_as_they_were_written() {
     let text = r#"{"price":1.10,"big":12345678901234567890,"__proto__":{"a":1},"":[]}"#;

@@ -3,6 +3,8 @@
 #![cfg(not(target_arch = "wasm32"))]
 
 #[cfg(test)]
+mod answers;
+#[cfg(test)]
 mod coalescing;
 #[cfg(test)]
 mod conflicts;

@@ -6,6 +6,7 @@ use holdfast::plan::write::Action;
 
 use crate::till::{RETRY, Till, applied, doc, live, order};
 
+/// P7, R15.
 #[test]
 fn operations_of_one_record_leave_one_after_the_other() {
     let mut till = Till::new();
@@ -43,6 +44,7 @@ fn what_is_freed_in_front_of_one_that_is_away_waits_for_it() {
     till.sees("o1", r#"{"a":2,"customer":"c1"}"#);
 }
 
+/// R11: the ready index is by priority, then place.
 #[test]
 fn urgent_operations_leave_first_in_their_order() {
     let mut till = Till::new();
@@ -84,6 +86,7 @@ fn urgency_is_inherited_by_all_that_is_waited_for() {
     assert_eq!(till.sends(), [grand, create, early]);
 }
 
+/// R12, P7.
 #[test]
 fn a_reference_waits_for_the_create_only() {
     let mut till = Till::new();
@@ -132,7 +135,7 @@ fn a_reference_by_the_servers_id_is_one_to_the_own_record() {
     assert_eq!(till.sends(), [sale]);
 }
 
-/// R19, P34: a time further away than we ever wait is a clock that jumped.
+/// O13, R19, P34: a time further away than we ever wait is a clock that jumped.
 #[test]
 fn a_time_that_is_too_far_away_counts_as_now() {
     let mut till = Till::new();
@@ -146,7 +149,7 @@ fn a_time_that_is_too_far_away_counts_as_now() {
     assert_eq!(till.sends(), [op], "the clock was set back a day");
 }
 
-/// R19: what an earlier session planned is not waited for.
+/// O13, R19: what an earlier session planned is not waited for.
 #[test]
 fn a_time_of_an_earlier_session_counts_as_now() {
     let mut till = Till::new();
@@ -158,6 +161,7 @@ fn a_time_of_an_earlier_session_counts_as_now() {
     assert_eq!(till.sends(), [op]);
 }
 
+/// P9, A12: a lower bound, and no longer than an hour.
 #[test]
 fn a_wish_of_the_server_is_kept_up_to_an_hour() {
     use holdfast::model::{Millis, Outcome};

@@ -7,6 +7,7 @@ use crate::till::{
     tombstone, version,
 };
 
+/// O1, O4: the verdict is no conflict for the write, and does not clear it.
 #[test]
 fn a_write_during_a_push_stands_on_the_verdict() {
     let mut till = Till::new();
@@ -57,6 +58,7 @@ fn a_corrected_verdict_behind_a_newer_base_is_no_conflict_either() {
     till.sees("o1", r#"{"a":3,"b":1}"#);
 }
 
+/// R6: with a newer base the write behind the verdict is judged.
 #[test]
 fn a_foreign_change_of_what_we_wrote_is_a_conflict_for_what_stood_on_it() {
     let mut till = Till::new();
@@ -70,7 +72,7 @@ fn a_foreign_change_of_what_we_wrote_is_a_conflict_for_what_stood_on_it() {
     till.sees("o1", r#"{"a":3}"#);
 }
 
-/// P14: the base moves, the edits stay on top.
+/// O5, P14: the base moves, the edits stay on top.
 #[test]
 fn a_pull_over_queued_edits_moves_the_base_only() {
     let mut till = Till::new();
@@ -97,6 +99,7 @@ fn two_foreign_changes_and_a_refusal() {
     till.sees("o1", r#"{"x":2}"#);
 }
 
+/// O6, R6: an echo is a verdict.
 #[test]
 fn an_echo_frees_what_stood_on_it() {
     let mut till = Till::new();
@@ -110,7 +113,32 @@ fn an_echo_frees_what_stood_on_it() {
     assert_eq!(till.counts().applied, 2);
 }
 
-/// P12: a page that was on its way while the push was answered.
+/// O7, P17: a pull brings what we wrote without saying whose it is, before the answer or instead of it. Equal sides are none.
+#[test]
+fn our_own_change_without_a_mark_is_no_conflict() {
+    for (answered, found) in
+        [(true, applied(2)), (false, applied(2)), (false, conflict(2, r#"{"a":2}"#))]
+    {
+        let mut till = Till::new();
+        till.pulls(&[live("o1", 1, r#"{"a":1}"#)]);
+        let op = till.patches("o1", r#"{"a":2}"#);
+        till.sends();
+        if !answered {
+            till.hears_halt(holdfast::model::Halt::Unreachable);
+        }
+        till.pulls(&[live("o1", 2, r#"{"a":2}"#)]);
+        assert!(till.fate(op).is_none(), "R6: a sealed operation waits for its verdict");
+        if !answered {
+            assert_eq!(till.sends(), [op], "the same again");
+        }
+        till.hears(&[(op, found)]);
+        assert_eq!(till.fate(op), Some(Fate::Applied));
+        assert_eq!((till.all().conflicts.len(), till.counts().applied), (0, 1));
+        till.sees("o1", r#"{"a":2}"#);
+    }
+}
+
+/// O8, P12: a page that was on its way while the push was answered.
 #[test]
 fn a_stale_pull_after_the_ack_changes_nothing() {
     let mut till = Till::new();
@@ -123,7 +151,7 @@ fn a_stale_pull_after_the_ack_changes_nothing() {
     till.sees("o1", r#"{"a":2}"#);
 }
 
-/// P16: a tombstone is not undone by an older page.
+/// O8, P16: a tombstone is not undone by an older page.
 #[test]
 fn a_removal_is_not_undone_by_a_stale_page() {
     let mut till = Till::new();
@@ -234,6 +262,7 @@ fn verdicts_that_cannot_be_had_again_are_kept() {
     }
 }
 
+/// R6: an acked operation is not the first of its record.
 #[test]
 fn an_operation_behind_an_acked_one_may_leave() {
     let mut till = Till::new();
@@ -252,7 +281,7 @@ fn an_operation_behind_an_acked_one_may_leave() {
     till.sees("o1", r#"{"a":2}"#);
 }
 
-/// R16: the own id is the record's key for ever; what leaves and comes back is translated.
+/// O10, R16: the own id is the record's key for ever; what leaves and comes back is translated.
 #[test]
 fn an_id_that_the_server_gives_is_another_name_of_the_record() {
     let mut till = Till::new();

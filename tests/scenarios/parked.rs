@@ -21,6 +21,7 @@ fn refused_change() -> (Till, [holdfast::model::OpId; 3]) {
     (till, [first, second, third])
 }
 
+/// O3, R1, P10: blocked with it, and out of the view.
 #[test]
 fn what_stood_on_a_rejected_change_is_blocked_with_it() {
     let (till, [first, second, third]) = refused_change();
@@ -40,6 +41,7 @@ fn a_new_write_beside_a_rejected_one_leaves() {
     till.sees("o1", r#"{"a":5}"#);
 }
 
+/// P21: new operations, over the present record, in order.
 #[test]
 fn retrying_sends_all_of_it_again_over_what_the_record_is_now() {
     let (mut till, [first, second, third]) = refused_change();
@@ -94,6 +96,7 @@ fn only_what_is_parked_can_be_decided() {
     assert_eq!(till.retries(nobody, None).unwrap_err().code, Code::NotFound);
 }
 
+/// P21: it stays where it is.
 #[test]
 fn a_change_of_what_is_gone_cannot_be_retried() {
     let (mut till, [first, ..]) = refused_change();
@@ -102,7 +105,7 @@ fn a_change_of_what_is_gone_cannot_be_retried() {
     assert!(is_rejected(&till.op(first)), "and stays");
 }
 
-/// Composed out of its followers: at its paths they stand on what it stood on.
+/// P3, R4: composed out of its followers: at its paths they stand on what it stood on.
 #[test]
 fn discarding_a_change_leaves_its_followers() {
     let (mut till, [first, second, third]) = refused_change();
@@ -193,6 +196,7 @@ fn refused_create() -> (Till, [holdfast::model::OpId; 3]) {
     (till, [customer, sale, other])
 }
 
+/// R12, P10.
 #[test]
 fn a_rejected_create_blocks_what_names_it_and_nothing_else() {
     let (mut till, [customer, sale, other]) = refused_create();
@@ -215,6 +219,7 @@ fn a_new_write_that_names_a_parked_create_waits_in_view() {
     assert!(till.op(late).ready);
 }
 
+/// R12, P21.
 #[test]
 fn retrying_a_create_frees_what_names_it_when_it_is_settled() {
     let (mut till, [customer, sale, _]) = refused_create();
@@ -244,6 +249,7 @@ fn an_operation_with_two_causes_is_freed_by_the_last() {
     assert!(is_queued(&till.op(sale)));
 }
 
+/// R11, R12: blocking is transitive, and so is being freed.
 #[test]
 fn a_chain_of_creates_is_blocked_and_freed_as_a_whole() {
     let mut till = Till::new();
@@ -271,6 +277,7 @@ fn a_chain_of_creates_is_blocked_and_freed_as_a_whole() {
     assert!(till.all().records.contains_key(&parent));
 }
 
+/// P3: a discard says what it gave up.
 #[test]
 fn discarding_a_create_discards_all_that_names_it() {
     let (mut till, [customer, sale, _]) = refused_create();

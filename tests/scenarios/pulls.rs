@@ -5,6 +5,7 @@ use holdfast::plan::pull::Pulled;
 
 use crate::till::{Till, applied, doc, is_queued, live, tombstone};
 
+/// P13.
 #[test]
 fn a_page_and_its_cursor_are_stored_together() {
     let mut till = Till::new();
@@ -68,7 +69,7 @@ fn an_unreadable_row_is_contained() {
     assert!(all.records.contains_key(&crate::till::order("o2")));
 }
 
-/// R25, P3: everything is pulled anew; what was not brought is gone, and the outbox is not touched.
+/// A15, R25, P3: everything is pulled anew; what was not brought is gone, and the outbox is not touched.
 #[test]
 fn an_expired_cursor_sweeps_and_keeps_the_outbox() {
     let mut till = Till::new();

@@ -46,6 +46,7 @@ fn till() -> Till {
     till
 }
 
+/// P3, R9: what is not sent is never tidied up.
 #[test]
 fn a_year_later_history_is_gone_and_work_is_not() {
     let mut till = till();
@@ -70,6 +71,7 @@ fn a_year_later_history_is_gone_and_work_is_not() {
     assert!(is_queued(&till.op(waiting)) && is_rejected(&till.queue("refused")[0]));
 }
 
+/// R9: for 30 days.
 #[test]
 fn what_ended_lately_is_kept() {
     let mut till = till();

@@ -8,6 +8,7 @@ mod demo;
 mod kill;
 mod node;
 mod pkg;
+mod proofs;
 mod replay;
 mod report;
 mod setup;
@@ -28,6 +29,7 @@ usage: cargo xtask <command>
   pkg                            the npm package, in pkg/
   size                           what a page downloads for `import \"holdfast\"`; fails over budget
   sim [--seeds N] [--minutes M] [--planted] [--replay TAPE]
+  sim --table [--write]          which test proves what, and what none does; --write prints docs/promises.md
   browser [--chromium] [--firefox] [--webkit]
   replay --orders FILE           real sales through a real browser
   kill [--rounds N] [--browser chromium|firefox] [--seed S] [--no-build]
