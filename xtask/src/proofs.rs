@@ -220,7 +220,7 @@ impl Proofs {
         for proof in proofs.iter().take(SHOWN) {
             let name = proof.name.replace('|', "\\|");
             if proof.file == last {
-                shown.push(format!("{name}"));
+                shown.push(name);
             } else {
                 shown.push(format!("`{}` {name}", proof.file));
             }
