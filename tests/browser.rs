@@ -9,7 +9,7 @@ use std::rc::Rc;
 
 use holdfast::browser::{
     BrowserClock, BrowserFetch, BrowserLeadership, BrowserRng, Channel, GetToken, IdbSettings,
-    IdbStore, Lifecycle, NoToken, Signals, estimate, persisted, read_body,
+    IdbStore, Lifecycle, NoToken, Signals, estimate, mark, marker, persisted, read_body,
 };
 use holdfast::layout::{self, Part, RowChange};
 use holdfast::memory::contract::{Bench, both, cut};
@@ -306,6 +306,51 @@ async fn a_deleted_database_is_not_made_anew() {
     assert_eq!(first_event(&request, &["success", "error"]).await, "success");
     assert_eq!(count(&store).await, Err(StoreError::Lost));
     assert_eq!(store.read(Need::default()).await, Err(StoreError::Lost));
+}
+
+/// P29: the browser's own word, which Chromium gives with the event by which a database is made anew.
+#[wasm_bindgen_test]
+async fn a_database_that_the_browser_deleted_is_known() {
+    let store = open("corrupt").await.expect("opened");
+    assert!(!store.was_deleted(), "it is new");
+    store.close();
+    let store = open("corrupt").await.expect("opened");
+    assert!(!store.was_deleted());
+    store.close();
+    let request = factory().delete_database("corrupt").expect("asked");
+    assert_eq!(first_event(&request, &["success", "error"]).await, "success");
+    js("const made = IDBVersionChangeEvent.prototype;
+        globalThis.realDataLoss = Object.getOwnPropertyDescriptor(made, 'dataLoss');
+        Object.defineProperty(made, 'dataLoss', { configurable: true, get: () => 'total' })");
+    let store = open("corrupt").await;
+    js("const made = IDBVersionChangeEvent.prototype; delete made.dataLoss;
+        if (globalThis.realDataLoss) Object.defineProperty(made, 'dataLoss', globalThis.realDataLoss)");
+    let store = store.expect("opened");
+    assert!(store.was_deleted());
+    assert_eq!(count(&store).await, Ok(1), "it is used all the same");
+    store.close();
+}
+
+/// P29: the mark stands beside the database, and where there is no place for it nothing breaks.
+#[wasm_bindgen_test]
+async fn a_mark_outlives_its_database() {
+    assert_eq!(marker("marked"), None);
+    mark("marked", "one");
+    mark("marked", "two");
+    open("marked").await.expect("opened").close();
+    let request = factory().delete_database("marked").expect("asked");
+    assert_eq!(first_event(&request, &["success", "error"]).await, "success");
+    assert_eq!(marker("marked").as_deref(), Some("two"));
+    assert_eq!(marker("marked/"), None, "each database has its own");
+    js("globalThis.realStorage = Object.getOwnPropertyDescriptor(globalThis, 'localStorage');
+        Object.defineProperty(globalThis, 'localStorage', {
+          configurable: true, get() { throw new DOMException('no', 'SecurityError') } })");
+    mark("marked", "three");
+    let hidden = marker("marked");
+    js("delete globalThis.localStorage; const real = globalThis.realStorage;
+        if (real) Object.defineProperty(globalThis, 'localStorage', real)");
+    assert_eq!(hidden, None);
+    assert_eq!(marker("marked").as_deref(), Some("two"));
 }
 
 #[wasm_bindgen_test]

@@ -650,6 +650,10 @@ export interface AuthRequired {
  * What happened to the storage: it is full, it was deleted under us, a newer version of the app took the database over, or it
  * is well again.
  *
+ * `lost` while the database is open means that this manager can do no more: open it anew. `lost` right after `open` means that
+ * the browser had deleted the database: what was not sent is gone, writes are accepted, and `restored` follows when
+ * everything has been pulled again.
+ *
  * @example
  * sync.on("storage", (notice) => { if (notice.kind === "superseded") location.reload(); });
  */

@@ -29,11 +29,11 @@ extern "C" {
         callback: &Function,
     ) -> Result<Promise, JsValue>;
 
-    type LocalStorage;
+    pub(super) type LocalStorage;
     #[wasm_bindgen(method, catch, js_name = getItem)]
-    fn get_item(this: &LocalStorage, key: &str) -> Result<Option<String>, JsValue>;
+    pub(super) fn get_item(this: &LocalStorage, key: &str) -> Result<Option<String>, JsValue>;
     #[wasm_bindgen(method, catch, js_name = setItem)]
-    fn set_item(this: &LocalStorage, key: &str, value: &str) -> Result<(), JsValue>;
+    pub(super) fn set_item(this: &LocalStorage, key: &str, value: &str) -> Result<(), JsValue>;
     #[wasm_bindgen(method, catch, js_name = removeItem)]
     fn remove_item(this: &LocalStorage, key: &str) -> Result<(), JsValue>;
 }
@@ -230,7 +230,7 @@ fn is(lease: &Lease) -> impl FnOnce((String, u64)) -> bool + '_ {
     |(owner, _)| owner == lease.owner
 }
 
-fn local_storage() -> Option<LocalStorage> {
+pub(super) fn local_storage() -> Option<LocalStorage> {
     let storage = Reflect::get(&js_sys::global(), &"localStorage".into()).ok()?;
     storage.is_object().then(|| storage.unchecked_into())
 }

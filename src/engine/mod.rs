@@ -3,6 +3,7 @@
 
 mod inspect;
 mod lead;
+mod lost;
 mod pull;
 mod push;
 mod resolve;

@@ -144,6 +144,9 @@ fn kind(meta: &Meta, phase: &Phase, paused: bool) -> (StatusKind, Option<&'stati
     if let Some(storage) = phase.storage {
         return (storage, None);
     }
+    if meta.lost.is_some() {
+        return (StatusKind::StorageLost, None);
+    }
     if paused {
         return (StatusKind::Paused, None);
     }
@@ -208,7 +211,8 @@ mod tests {
             (pulled.clone(), with(Halt::Auth), StatusKind::AuthRequired),
             (pulled.clone(), with(Halt::Forbidden), StatusKind::BlockedByServer),
             (pulled.clone(), Phase { offline: true, ..online.clone() }, StatusKind::Offline),
-            (pulled, Phase { syncing: true, ..online }, StatusKind::Syncing),
+            (pulled.clone(), Phase { syncing: true, ..online.clone() }, StatusKind::Syncing),
+            (Meta { lost: Some(Wall(1)), ..pulled }, online, StatusKind::StorageLost),
         ] {
             assert_eq!(kind(&meta, &phase, false).0, expected, "{meta:?} {phase:?}");
         }

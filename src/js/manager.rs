@@ -27,6 +27,7 @@ use crate::model::{
     Capabilities, Code, ConflictId, Document, EntityKey, IdSeed, Millis, Need, OpId, Root, Scope,
     StoreError, SyncError,
 };
+use crate::plan::lost::is_lost;
 use crate::plan::resolve::Dependents;
 use crate::plan::write::Action;
 use crate::port::{Clock, Host, RawStore, Rng};
@@ -74,6 +75,10 @@ struct Inner {
     trouble: Cell<Option<StatusKind>>,
     /// Another tab's news is being told: it does not go back to the other tabs.
     hearing: Cell<bool>,
+    /// The application had its chance to listen: before that no news of the storage is told.
+    listening: Cell<bool>,
+    /// The database's name, until its mark stands beside it; none where there is no database.
+    unmarked: Cell<Option<String>>,
 }
 
 /// How safe the data is.
@@ -323,6 +328,11 @@ impl Door {
         let host = BrowserHost::new(&name, host, remote);
         let config = Config { rules, owner: options.owner(), ..Config::default() };
         let engine = Engine::open(host, config).await?;
+        if let Some(idb) = &idb
+            && is_lost(engine.device(), browser::marker(&name).as_deref(), idb.was_deleted())
+        {
+            engine.lost().await?;
+        }
         let storage = Storage { durability, persisted: None, usage: None, quota: None };
         let inner = Rc::new(Inner {
             engine,
@@ -334,7 +344,10 @@ impl Door {
             looked: Cell::default(),
             trouble: Cell::default(),
             hearing: Cell::default(),
+            listening: Cell::default(),
+            unmarked: Cell::new(idb.is_some().then(|| name.clone())),
         });
+        inner.mark();
         inner.listen(&name, idb.as_ref());
         spawn_local(Rc::clone(&inner.engine).run());
         Ok(Self(inner))
@@ -440,6 +453,13 @@ impl Inner {
             idb.on_end(move |error| ended(&error));
         }
         self.look_at_space();
+        let inner = Rc::clone(self);
+        spawn_local(async move {
+            // A timer lets the application's own next steps go first.
+            BrowserClock.sleep_until(BrowserClock.mono().plus(Millis(1))).await;
+            inner.listening.set(true);
+            inner.tell_trouble(inner.engine.status().kind);
+        });
     }
 
     /// A callback that does not keep the manager alive.
@@ -462,7 +482,17 @@ impl Inner {
         });
     }
 
+    /// Sets the mark beside the database as soon as something is stored in it.
+    fn mark(&self) {
+        let Some(name) = self.unmarked.take() else { return };
+        match self.engine.device() {
+            Some(device) => browser::mark(&name, &device.to_string()),
+            None => self.unmarked.set(Some(name)),
+        }
+    }
+
     fn told(self: &Rc<Self>, event: &Event) {
+        self.mark();
         match event {
             Event::Commit(commit) => {
                 self.post("commit", &convert::commit(commit));
@@ -547,9 +577,15 @@ impl Inner {
 
     fn show(&self, status: &Status) {
         self.callbacks.emit("status", &self.status(status));
-        let trouble = match status.kind {
+        if self.listening.get() {
+            self.tell_trouble(status.kind);
+        }
+    }
+
+    fn tell_trouble(&self, kind: StatusKind) {
+        let trouble = match kind {
             StatusKind::StorageFull | StatusKind::StorageLost | StatusKind::Superseded => {
-                Some(status.kind)
+                Some(kind)
             }
             StatusKind::Synced
             | StatusKind::Pending

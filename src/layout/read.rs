@@ -508,6 +508,7 @@ pub(super) fn meta(from: &mut Reader<'_>) -> Option<Meta> {
             "last_push" => meta.last_push = from.maybe(wall)?,
             "last_pull" => meta.last_pull = from.maybe(wall)?,
             "pull_due" => meta.pull_due = from.flag()?,
+            "lost" => meta.lost = from.maybe(wall)?,
             "journal" => meta.journal = from.number()?,
             "aliases" => meta.aliases = from.number()?,
             "counts" => meta.counts = counts(from)?,

@@ -347,6 +347,7 @@ mod tests {
             last_push: Some(Wall(NOW)),
             last_pull: Some(Wall(NOW)),
             pull_due: true,
+            lost: Some(Wall(NOW)),
             journal: 20,
             aliases: 1,
             ..Meta::default()

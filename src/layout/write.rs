@@ -453,6 +453,7 @@ pub(super) fn meta(out: &mut Out, meta: &Meta) {
     out.some("last_push", meta.last_push.as_ref(), wall);
     out.some("last_pull", meta.last_pull.as_ref(), wall);
     out.flag("pull_due", meta.pull_due);
+    out.some("lost", meta.lost.as_ref(), wall);
     out.number("journal", meta.journal);
     out.number("aliases", meta.aliases);
     out.name("counts");

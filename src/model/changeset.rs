@@ -174,6 +174,9 @@ pub struct Meta {
     /// Whether something was applied since the last completed pull began: not yet `synced` (P37).
     #[serde(default)]
     pub pull_due: bool,
+    /// When it was found that the browser had lost what was here before, until a pull is complete (P29).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lost: Option<Wall>,
     /// Journal lines ever written.
     #[serde(default)]
     pub journal: u64,
@@ -198,6 +201,7 @@ impl Default for Meta {
             last_push: None,
             last_pull: None,
             pull_due: false,
+            lost: None,
             journal: 0,
             aliases: 0,
             counts: Counts::default(),

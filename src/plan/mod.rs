@@ -3,6 +3,7 @@
 mod coalesce;
 mod draft;
 pub mod lead;
+pub mod lost;
 pub mod pull;
 pub mod push;
 pub mod resolve;

@@ -122,6 +122,7 @@ fn end(draft: &mut Draft<'_>, s: &Snapshot, row: &mut CursorRow) {
     draft.meta.pulls.0 += 1;
     draft.meta.last_pull = Some(draft.ctx.now);
     draft.meta.pull_due = false;
+    draft.meta.lost = None;
     row.complete = true;
     for op in s.ops.values() {
         if let OpState::Acked { pull_after } = op.state

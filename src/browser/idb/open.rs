@@ -1,4 +1,4 @@
-//! Opening: rexie makes and upgrades the stores; then our own connection takes over.
+//! Opening: our own connection, if the database is there. If it is not, or is older, rexie makes or upgrades the stores first.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -8,7 +8,7 @@ use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::{JsFuture, spawn_local};
 use web_sys::IdbFactory;
 
-use super::strict::{Connection, Taken};
+use super::strict::{Connection, Taken, Unready};
 use super::{Failure, schema};
 use crate::browser::wait::{Wakers, within, within_awake};
 use crate::model::{Millis, StoreError};
@@ -22,22 +22,29 @@ pub(super) fn factory() -> Result<Option<IdbFactory>, JsValue> {
     Ok(factory.is_object().then(|| factory.unchecked_into()))
 }
 
+/// The connection, and what was found in its place before rexie's work.
 pub(super) async fn open(
     name: &str,
     version: u32,
     limit: Millis,
-    on_taken: impl Fn(Taken) + 'static,
-) -> Result<Connection, StoreError> {
+    on_taken: impl Fn(Taken) + Clone + 'static,
+) -> Result<(Connection, Option<Unready>), StoreError> {
     // Some platforms throw where others have nothing.
     if !matches!(factory(), Ok(Some(_))) {
         return Err(StoreError::Missing);
     }
     let opened = async {
+        let unready = match Connection::open(name, version, on_taken.clone()).await? {
+            Ok(connection) => return Ok((connection, None)),
+            Err(unready) => unready,
+        };
         prepare(name, version).await?;
-        Connection::open(name, version, on_taken).await
+        // Whoever deleted it since: this attempt has failed, and the next one begins from the start.
+        let made = Connection::open(name, version, on_taken).await?;
+        made.map(|made| (made, Some(unready))).map_err(|_| Failure::ended())
     };
     match within_awake(limit, opened).await {
-        Some(Ok(connection)) => Ok(connection),
+        Some(Ok(opened)) => Ok(opened),
         Some(Err(failure)) => Err(failure.into()),
         None if holds_older(name, version).await => Err(StoreError::Blocked),
         None => Err(StoreError::Timeout),

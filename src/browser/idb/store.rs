@@ -63,6 +63,8 @@ struct Inner {
     /// There is data: if it is gone when the database is opened again, it was lost.
     holds_data: Cell<bool>,
     asked_to_persist: Cell<bool>,
+    /// The browser deleted what was here before.
+    deleted: Cell<bool>,
     on_end: RefCell<Option<OnEnd>>,
 }
 
@@ -110,6 +112,7 @@ impl IdbStore {
             present: Cell::new(0),
             holds_data: Cell::new(false),
             asked_to_persist: Cell::new(false),
+            deleted: Cell::new(false),
             on_end: RefCell::new(None),
         }));
         for pause in PAUSES {
@@ -127,6 +130,12 @@ impl IdbStore {
     /// Closes it. Transactions under way end by themselves; later ones fail with [`StoreError::Closed`].
     pub fn close(&self) {
         self.0.end(StoreError::Closed);
+    }
+
+    /// Whether the browser said, when this was opened, that it had deleted the database of this name. Few browsers say so.
+    #[must_use]
+    pub fn was_deleted(&self) -> bool {
+        self.0.deleted.get()
     }
 
     /// Calls back once when the database was taken away for good: [`StoreError::Superseded`] when another tab upgraded it,
@@ -209,7 +218,11 @@ impl Inner {
         let weak = Rc::downgrade(self);
         let on_taken = move |taken| taken_away(&weak, number, taken);
         let (version, limit) = (self.settings.version, self.settings.open_limit);
-        let connection = Rc::new(open::open(&self.name, version, limit, on_taken).await?);
+        let (connection, unready) = open::open(&self.name, version, limit, on_taken).await?;
+        let connection = Rc::new(connection);
+        if unready.is_some_and(|unready| unready.deleted) {
+            self.deleted.set(true);
+        }
         if self.holds_data.get() && is_empty(&connection).await? {
             turn.0.end(StoreError::Lost);
             return Err(StoreError::Lost);

@@ -51,6 +51,13 @@ pub(super) enum Taken {
     Closed,
 }
 
+/// There is no database of this name and version yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Unready {
+    /// The browser says that there was one, and that it deleted it: Chromium does so with what it finds corrupt.
+    pub(super) deleted: bool,
+}
+
 /// An open connection.
 pub(super) struct Connection {
     database: Database,
@@ -58,14 +65,18 @@ pub(super) struct Connection {
 }
 
 impl Connection {
+    /// Opens what is there. A database that is missing or older is left as it is, and said to be.
     pub(super) async fn open(
         name: &str,
         version: u32,
         on_taken: impl Fn(Taken) + 'static,
-    ) -> Result<Self, Failure> {
+    ) -> Result<Result<Self, Unready>, Failure> {
         let factory = factory()?.ok_or_else(Failure::missing)?;
         let request = factory.open_with_u32(name, version)?;
-        let database: Database = opened(request).await?.unchecked_into();
+        let database: Database = match opened(request).await? {
+            Ok(database) => database.unchecked_into(),
+            Err(unready) => return Ok(Err(unready)),
+        };
         let shared = database.clone();
         let taken = Closure::<dyn FnMut(Event)>::new(move |event: Event| {
             let taken = if event.type_() != "versionchange" {
@@ -82,7 +93,7 @@ impl Connection {
         let callback = taken.as_ref().unchecked_ref::<Function>();
         database.set_onversionchange(Some(callback));
         database.set_onclose(Some(callback));
-        Ok(Self { database, _taken: taken })
+        Ok(Ok(Self { database, _taken: taken }))
     }
 
     /// Begins a transaction over all stores: which of them a verb touches is known when it has read. Without a durability it
@@ -116,6 +127,7 @@ impl Drop for Connection {
 #[derive(Default)]
 struct Opening {
     end: RefCell<Option<Result<IdbDatabase, Failure>>>,
+    unready: Cell<Option<Unready>>,
     gone: Cell<bool>,
     wakers: Wakers,
 }
@@ -133,12 +145,15 @@ impl Drop for Waiter {
     }
 }
 
-async fn opened(request: IdbOpenDbRequest) -> Result<IdbDatabase, Failure> {
+async fn opened(request: IdbOpenDbRequest) -> Result<Result<IdbDatabase, Unready>, Failure> {
     let waiter = Waiter(Rc::default());
     let (opening, asked) = (Rc::clone(&waiter.0), request.clone());
     let callback = Closure::<dyn FnMut(Event)>::new(move |event: Event| {
         if event.type_() == "upgradeneeded" {
-            // Rexie made the stores a moment ago: whoever deleted them since, an empty database is not ours to make.
+            // An empty database is not ours to make: rexie makes the stores.
+            let said = Reflect::get(&event, &"dataLoss".into()).ok().and_then(|it| it.as_string());
+            let deleted = said.is_some_and(|said| said != "none");
+            opening.unready.set(Some(Unready { deleted }));
             if let Some(transaction) = asked.transaction() {
                 let _ = transaction.abort();
             }
@@ -160,7 +175,11 @@ async fn opened(request: IdbOpenDbRequest) -> Result<IdbDatabase, Failure> {
     request.set_onsuccess(Some(&function));
     request.set_onerror(Some(&function));
     request.set_onupgradeneeded(Some(&function));
-    waiter.0.wakers.until(|| waiter.0.end.take()).await
+    let end = waiter.0.wakers.until(|| waiter.0.end.take()).await;
+    match (waiter.0.unready.take(), end) {
+        (Some(unready), Err(_)) => Ok(Err(unready)),
+        (_, end) => end.map(Ok),
+    }
 }
 
 /// A transaction under way. Dropped before its writes were issued it is aborted; after that it ends by itself, wholly.
