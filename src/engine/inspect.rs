@@ -67,6 +67,8 @@ pub enum OutboxState {
     Conflicted,
     /// The server refused it.
     Rejected,
+    /// Another device has it.
+    HandedOver,
 }
 
 /// How an operation ended.
@@ -230,7 +232,9 @@ fn entity_state(op: &Operation, leads: Term) -> EntityState {
         // Sent by a tab that is gone: the next claim takes it back.
         OpState::InFlight { .. } => EntityState::Pending,
         OpState::Parked(Parked::Conflicted(_)) => EntityState::Conflict,
-        OpState::Parked(Parked::Rejected { .. } | Parked::HandedOver) => EntityState::Rejected,
+        OpState::Parked(Parked::Rejected { .. }) => EntityState::Rejected,
+        // Another device has it: this record is as the server told it.
+        OpState::Parked(Parked::HandedOver) => EntityState::Synced,
     }
 }
 
@@ -240,7 +244,8 @@ fn outbox_state(op: &Operation) -> OutboxState {
         OpState::InFlight { .. } => OutboxState::InFlight,
         OpState::Blocked { .. } => OutboxState::Blocked,
         OpState::Parked(Parked::Conflicted(_)) => OutboxState::Conflicted,
-        OpState::Parked(Parked::Rejected { .. } | Parked::HandedOver) => OutboxState::Rejected,
+        OpState::Parked(Parked::Rejected { .. }) => OutboxState::Rejected,
+        OpState::Parked(Parked::HandedOver) => OutboxState::HandedOver,
     }
 }
 

@@ -10,6 +10,7 @@ mod resolve;
 mod run;
 mod status;
 mod tidy;
+mod transfer;
 mod wake;
 mod watch;
 mod write;

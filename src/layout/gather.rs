@@ -241,7 +241,7 @@ impl Gather {
 
     fn record(&mut self, key: &EntityKey) {
         self.get("records", entity(key));
-        if self.snapshot.meta.counts.in_outbox() > 0 {
+        if self.snapshot.meta.counts.has_rows() {
             self.scan("outbox", Some("entity"), entity(key));
         }
     }

@@ -4,11 +4,13 @@
 //! A row is `{ text, <index>: key... }` under a key. Keys are lists of texts and numbers, as IndexedDB orders them.
 //! The table of stores is [`STORES`]; `docs/formats.md` shows a row of each.
 
+mod file;
 mod gather;
 mod read;
 mod rows;
 mod write;
 
+pub use file::{MAX_FILE_BYTES, file_text, read_file};
 pub use gather::{Gather, Query, RowText, list, listing};
 pub use rows::{Row, RowChange, changes};
 

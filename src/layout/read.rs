@@ -31,7 +31,7 @@ fn conflict_id(from: &mut Reader<'_>) -> Option<ConflictId> {
     ConflictId::parse(&from.string()?)
 }
 
-fn device_id(from: &mut Reader<'_>) -> Option<DeviceId> {
+pub(super) fn device_id(from: &mut Reader<'_>) -> Option<DeviceId> {
     DeviceId::parse(&from.string()?)
 }
 
@@ -241,7 +241,7 @@ fn priority(from: &mut Reader<'_>) -> Option<Priority> {
     }
 }
 
-fn owner(from: &mut Reader<'_>) -> Option<Owner> {
+pub(super) fn owner(from: &mut Reader<'_>) -> Option<Owner> {
     let mut owner = Owner::default();
     from.object(&[], &mut |from, name| {
         match name {

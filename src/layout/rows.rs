@@ -119,15 +119,16 @@ mod tests {
     use serde_json::Value;
 
     use super::super::read::{self, Read};
+    use super::super::{file_text, read_file};
     use super::*;
     use crate::model::JournalLine;
     use crate::model::edit;
     use crate::model::scan::Reader;
     use crate::model::{
-        Asks, Assumed, Base, Before, Conflict, ConflictKind, Cursor, CursorRow, Decider, DeviceId,
-        Document, Edit, EntityKey, Epoch, Fate, IdSeed, Intent, Json, Meta, OpId, Owner, Parked,
-        Path, Presence, Priority, Record, Resolve, Resolved, Scope, Sent, Seq, Settled, Slot,
-        Stamp, Term, Unreadable, Version, Wall,
+        Asks, Assumed, Base, Before, Carried, Conflict, ConflictKind, Cursor, CursorRow, Decider,
+        DeviceId, Document, Edit, EntityKey, Epoch, Fate, IdSeed, Intent, Json, Meta, OpId,
+        OutboxFile, Owner, Parked, Path, Presence, Priority, Record, Resolve, Resolved, Scope,
+        Sent, Seq, Settled, Slot, Stamp, Term, Unreadable, Version, Wall,
     };
 
     const NOW: u64 = 1_763_650_000_000;
@@ -655,6 +656,56 @@ Keys are lists of texts and numbers, in the order of IndexedDB. The rows of one 
 The store `flights` is declared and empty: it is for claims that seal many operations in one row (R29).
 ";
 
+    const FILES: &str = "
+## Outbox files
+
+What `outbox.export` makes and `outbox.import` takes (R18): one object, version 1. Operations and conflicts are as in their rows,
+in order; `serverId` is there where the server names the record otherwise, `snapshot` is the document as the user last saw it.
+At most 10,000 operations and 64 MiB. A member that nobody knows is passed over; another version is refused.
+";
+
+    fn file() -> String {
+        let named = |wanted: &str| {
+            let found = operations().into_iter().find(|(name, _)| *name == wanted);
+            found.map(|(_, op)| op).unwrap()
+        };
+        let (sealed, rejected) =
+            (named("queued: asked again later, sealed"), named("parked: rejected"));
+        let carried = |op, server_id, snapshot| Carried { op, server_id, snapshot };
+        let shown = Some(document(r#"{"table":8}"#));
+        let conflicted = op(7, OpState::Parked(Parked::Conflicted(SEED.conflict(4))));
+        file_text(&OutboxFile {
+            at: Wall(NOW),
+            device: Some(device()),
+            owner: Owner { tenant: "north".into(), user: "ada".into() },
+            schema: 3,
+            hand_over: true,
+            operations: vec![
+                carried(sealed, Some("S-17".into()), shown.clone()),
+                carried(conflicted, None, shown),
+                carried(rejected, None, None),
+            ],
+            conflicts: vec![conflict(None)],
+        })
+        .unwrap()
+    }
+
+    /// The members of an object, one to a line, and what is in a list.
+    fn members_of(text: &str) -> String {
+        let members = Document::parse(text).unwrap().fields().into_iter().map(|(name, value)| {
+            let value = value.text().replace("},{\"operation\"", "},\n    {\"operation\"");
+            format!("  {name:?}: {value}")
+        });
+        format!("{{\n{}\n}}", members.collect::<Vec<_>>().join(",\n"))
+    }
+
+    #[test]
+    fn an_outbox_file_is_written_as_it_was() {
+        insta::assert_snapshot!("file", members_of(&file()));
+        let read = read_file(&file()).unwrap();
+        assert_eq!(file_text(&read).unwrap(), file());
+    }
+
     const ABOUT: &[(&str, &str)] = &[
         ("records", "Base and view of a record in one row, by collection and own id."),
         (
@@ -685,6 +736,8 @@ The store `flights` is declared and empty: it is for claims that seal many opera
                 page.push_str(&format!("\n{name}:\n\n```\n{}\n```\n", shown(&row)));
             }
         }
+        page.push_str(FILES);
+        page.push_str(&format!("\n```\n{}\n```\n", members_of(&file())));
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/formats.md");
         if std::env::var("INSTA_UPDATE").is_ok_and(|it| it == "always") {
             std::fs::write(path, &page).unwrap();

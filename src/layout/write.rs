@@ -24,34 +24,34 @@ pub(super) fn text_of<T>(value: &T, write: Write<T>) -> String {
 
 impl Out {
     /// What precedes an element: nothing if it is the first. No value ends as a list or an object begins.
-    fn next(&mut self) {
+    pub(super) fn next(&mut self) {
         if !self.0.ends_with(['{', '[']) {
             self.0.push(',');
         }
     }
 
-    fn name(&mut self, name: &str) {
+    pub(super) fn name(&mut self, name: &str) {
         self.next();
         self.0.push('"');
         self.0.push_str(name);
         self.0.push_str("\":");
     }
 
-    fn raw(&mut self, name: &str, json: &str) {
+    pub(super) fn raw(&mut self, name: &str, json: &str) {
         self.name(name);
         self.0.push_str(json);
     }
 
-    fn text(&mut self, name: &str, text: &str) {
+    pub(super) fn text(&mut self, name: &str, text: &str) {
         self.name(name);
         quote_to(&mut self.0, text);
     }
 
-    fn number(&mut self, name: &str, number: u64) {
+    pub(super) fn number(&mut self, name: &str, number: u64) {
         self.raw(name, &number.to_string());
     }
 
-    fn flag(&mut self, name: &str, flag: bool) {
+    pub(super) fn flag(&mut self, name: &str, flag: bool) {
         self.raw(name, if flag { "true" } else { "false" });
     }
 
@@ -62,13 +62,13 @@ impl Out {
         self.0.push('"');
     }
 
-    fn id(&mut self, name: &str, id: &dyn Display) {
+    pub(super) fn id(&mut self, name: &str, id: &dyn Display) {
         self.name(name);
         self.bare(id);
     }
 
     /// A member that is there only with a value.
-    fn some<T>(&mut self, name: &str, value: Option<&T>, write: Write<T>) {
+    pub(super) fn some<T>(&mut self, name: &str, value: Option<&T>, write: Write<T>) {
         if let Some(value) = value {
             self.name(name);
             write(self, value);
@@ -83,7 +83,7 @@ impl Out {
         }
     }
 
-    fn list<T>(&mut self, name: &str, items: &[T], write: Write<T>) {
+    pub(super) fn list<T>(&mut self, name: &str, items: &[T], write: Write<T>) {
         self.name(name);
         self.items(items, write);
     }
@@ -97,11 +97,11 @@ impl Out {
         self.0.push(']');
     }
 
-    fn open(&mut self) {
+    pub(super) fn open(&mut self) {
         self.0.push('{');
     }
 
-    fn close(&mut self) {
+    pub(super) fn close(&mut self) {
         self.0.push('}');
     }
 
@@ -138,7 +138,7 @@ fn id<T: Display>(out: &mut Out, id: &T) {
     out.bare(id);
 }
 
-fn document(out: &mut Out, document: &crate::model::Document) {
+pub(super) fn document(out: &mut Out, document: &crate::model::Document) {
     out.0.push_str(document.text());
 }
 
@@ -284,7 +284,7 @@ fn assumed(out: &mut Out, assumed: &Assumed) {
     }
 }
 
-fn owner(out: &mut Out, owner: &Owner) {
+pub(super) fn owner(out: &mut Out, owner: &Owner) {
     out.open();
     for (name, part) in [("tenant", &owner.tenant), ("user", &owner.user)] {
         if !part.is_empty() {

@@ -264,6 +264,12 @@ impl Counts {
                 + self.parked
     }
 
+    /// Whether there may be rows in the outbox: those that were handed over are none that wait.
+    #[must_use]
+    pub fn has_rows(&self) -> bool {
+        self.in_outbox() > 0 || self.handed_over > 0
+    }
+
     /// Operations that did not end.
     #[must_use]
     pub fn in_outbox(&self) -> u64 {

@@ -337,6 +337,13 @@ impl Node {
     }
 }
 
+/// How deep a value is nested, in brackets; a text that is no value is deeper than any.
+#[must_use]
+pub fn depth(text: &str) -> usize {
+    let mut reader = Reader::new(text);
+    if reader.raw().is_some() && reader.end() { reader.deepest } else { usize::MAX }
+}
+
 /// A text as a JSON string.
 #[must_use]
 pub fn quote(text: &str) -> String {

@@ -13,6 +13,7 @@ pub mod remote;
 pub mod rules;
 pub(crate) mod scan;
 pub mod time;
+pub mod transfer;
 
 pub use changeset::{
     Changeset, Counts, Ctx, CursorRow, Decision, Durability, FORMAT, JournalLine, Meta, Need, Root,
@@ -34,3 +35,4 @@ pub use remote::{
 };
 pub use rules::{Backoff, CollectionRules, FieldRule, Limits, Rules, Strategy};
 pub use time::{Millis, Mono, Stamp, Wall};
+pub use transfer::{Carried, FILE_VERSION, OutboxFile, Selection};

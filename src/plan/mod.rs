@@ -9,6 +9,7 @@ pub mod push;
 pub mod resolve;
 pub mod strategy;
 pub mod tidy;
+pub mod transfer;
 pub mod write;
 
 pub use draft::Notice;

@@ -3,9 +3,10 @@
 use super::Deposed;
 use super::draft::{Draft, Notice};
 use super::push::fence;
+use super::transfer::IMPORTED;
 use crate::model::{
-    Base, Changeset, Ctx, Cursor, CursorRow, Decision, EntityKey, OpState, PullPage, Record,
-    RemoteChange, Rules, Scope, Snapshot, Unreadable,
+    Base, Changeset, Ctx, Cursor, CursorRow, Decision, EntityKey, OpState, Parked, PullPage,
+    Record, RemoteChange, Rules, Scope, Snapshot, Unreadable,
 };
 
 /// What a page did.
@@ -79,12 +80,29 @@ fn echo(draft: &mut Draft<'_>, key: &EntityKey, change: &RemoteChange) -> bool {
     let Some(op) = change.op.and_then(|id| draft.find(id)) else { return false };
     let sent = op.is_sealed() && matches!(op.state, OpState::Queued { .. });
     let flying = matches!(op.state, OpState::InFlight { .. });
+    let seq = op.seq;
+    if op.key == *key && is_elsewhere(&op.state) {
+        draft.applied_elsewhere(seq, change.version.clone());
+        return true;
+    }
     if op.key != *key || !(sent || flying) {
         return false;
     }
-    let seq = op.seq;
     draft.applied(seq, base_of(change), None);
     true
+}
+
+/// Whether another device may send it: it was handed over, or brought by a backup.
+fn is_elsewhere(state: &OpState) -> bool {
+    match state {
+        OpState::Parked(Parked::HandedOver) => true,
+        OpState::Parked(Parked::Rejected { code, .. }) => code == IMPORTED,
+        OpState::Parked(Parked::Conflicted(_))
+        | OpState::Queued { .. }
+        | OpState::InFlight { .. }
+        | OpState::Acked { .. }
+        | OpState::Blocked { .. } => false,
+    }
 }
 
 fn base_of(change: &RemoteChange) -> Base {

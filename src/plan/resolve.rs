@@ -351,12 +351,14 @@ pub fn discard(
     };
     let mut draft = Draft::new(s, rules, ctx);
     let mut operations = Vec::new();
-    let gone: Vec<Seq> = match &op.intent {
+    let mut gone: Vec<Seq> = match &op.intent {
         Intent::Create(_) => with_referrers(&draft, op),
         Intent::Change(_) | Intent::Replace(_) | Intent::Delete | Intent::Resolve(_) => {
             vec![op.seq]
         }
     };
+    // What lives on another device is not ours to give up: of that, only what was named leaves the list.
+    gone.retain(|seq| *seq == op.seq || !draft.op(*seq).is_some_and(is_elsewhere));
     if dependents == Dependents::Refuse && gone.len() > 1 {
         let other = gone.iter().filter_map(|seq| draft.op(*seq)).find(|other| other.id != id);
         let message = "other operations cannot be applied without it";
@@ -375,8 +377,13 @@ pub fn discard(
         if let Some(conflict) = op.conflict() {
             close(&mut draft, conflict, call, ctx);
         }
-        draft.finish_op(seq, Fate::Discarded);
+        let elsewhere = is_elsewhere(&op);
+        draft.finish_op(seq, if elsewhere { Fate::HandedOver } else { Fate::Discarded });
         draft.with_call(call);
+        if elsewhere {
+            operations.push(op);
+            continue;
+        }
         compose_out(&mut draft, &op);
         draft.without(&op);
         if op.is_create() {
@@ -415,6 +422,10 @@ fn stand_in(draft: &mut Draft<'_>, gone: &Operation) {
     if let Some(op) = draft.op_mut(anew.seq).filter(|op| op.replaces.is_none()) {
         op.replaces = Some(gone.id);
     }
+}
+
+fn is_elsewhere(op: &Operation) -> bool {
+    op.state == OpState::Parked(Parked::HandedOver)
 }
 
 fn close(draft: &mut Draft<'_>, id: ConflictId, call: OpId, ctx: &Ctx) {

@@ -27,6 +27,8 @@ mod tidying;
 #[cfg(test)]
 mod till;
 #[cfg(test)]
+mod transfer;
+#[cfg(test)]
 mod walks;
 #[cfg(test)]
 mod world;

@@ -94,6 +94,8 @@ pub(crate) struct Till {
     pub(crate) laws: Laws,
     pub(crate) owner: Owner,
     pub(crate) schema: u32,
+    /// Which device it is: two of them make no ids twice.
+    pub(crate) device: u8,
     calls: u64,
     pages: u64,
 }
@@ -132,6 +134,7 @@ impl Till {
             laws: Laws::default(),
             owner: Owner::default(),
             schema: 1,
+            device: 7,
             calls: 0,
             pages: 0,
         };
@@ -143,7 +146,7 @@ impl Till {
         self.now += 1;
         self.calls += 1;
         let [.., a, b, c, d] = self.calls.to_be_bytes();
-        let ids = IdSeed { at: Wall(self.now), random: [7, 7, a, b, c, d, 0, 0, 0, 0] };
+        let ids = IdSeed { at: Wall(self.now), random: [7, self.device, a, b, c, d, 0, 0, 0, 0] };
         Ctx { now: Wall(self.now), term: Some(self.term), ids, jitter: 500 }
     }
 

@@ -49,7 +49,7 @@ impl Draft<'_> {
     }
 
     /// Why an operation cannot be free: the cause, and whether every cause is a conflict.
-    pub(super) fn cause(&self, op: &Operation) -> Option<(OpId, bool)> {
+    pub(in crate::plan) fn cause(&self, op: &Operation) -> Option<(OpId, bool)> {
         let of = |other: &Operation| match &other.state {
             OpState::Parked(Parked::Conflicted(_)) => Some((other.id, true)),
             OpState::Parked(Parked::Rejected { .. } | Parked::HandedOver) => {

@@ -69,7 +69,9 @@ impl Draft<'_> {
             self.notice.changed.insert(key.clone());
         }
         record.view = view;
-        if record.base.is_none() && record.view.is_none() {
+        // A record that only another device has seen is known by its name until its operations have ended.
+        let named = record.server_id.is_some() && self.of(key).next().is_some();
+        if record.base.is_none() && record.view.is_none() && !named {
             if was.is_some() {
                 self.out.drop_records.push(key.clone());
             }
@@ -102,6 +104,9 @@ impl Draft<'_> {
                     OpState::Parked(Parked::HandedOver) => &mut counts.handed_over,
                 };
                 *slot = slot.saturating_add_signed(sign);
+                if op.state == OpState::Parked(Parked::HandedOver) {
+                    continue;
+                }
                 let bytes = i64::try_from(op.bytes()).unwrap_or(i64::MAX);
                 counts.bytes = counts.bytes.saturating_add_signed(sign * bytes);
             }

@@ -5,10 +5,13 @@
 //! R10 (the balance), R11 (ready), R12 (references).
 
 mod blocking;
+mod carrying;
 mod ending;
 mod judging;
 
 use crate::model::{Map, Set};
+
+pub(super) use carrying::HANDED_OVER;
 
 use super::strategy::{self, Verdict};
 use crate::model::map::sort;
