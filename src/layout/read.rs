@@ -6,7 +6,7 @@ use crate::model::{
     Asks, Assumed, Base, Before, Conflict, ConflictId, ConflictKind, Counts, Cursor, CursorRow,
     Decider, DeviceId, Document, Edit, EntityKey, Epoch, Fate, GroupId, Intent, JournalLine, Json,
     Meta, OpId, OpState, Operation, Owner, Parked, Path, Presence, Priority, Record, Resolve,
-    Resolved, Scope, Sent, Seq, Settled, Slot, Stamp, Term, Version, Wall,
+    Resolved, Scope, Sent, Seq, Settled, Shadow, Slot, Stamp, Term, Version, Wall,
 };
 
 /// Reads a value from where a text was read to.
@@ -123,6 +123,19 @@ fn base(from: &mut Reader<'_>) -> Option<Base> {
     Some(base)
 }
 
+fn shadow(from: &mut Reader<'_>) -> Option<Shadow> {
+    let (mut generation, mut known) = (0, None);
+    from.object(&["generation", "base"], &mut |from, name| {
+        match name {
+            "generation" => generation = from.small()?,
+            "base" => known = Some(base(from)?),
+            _ => from.skip()?,
+        }
+        Some(())
+    })?;
+    Some(Shadow { generation, base: known? })
+}
+
 pub(super) fn record(from: &mut Reader<'_>) -> Option<Record> {
     let mut record = Record::new(no_key());
     from.object(&["key"], &mut |from, name| {
@@ -133,6 +146,7 @@ pub(super) fn record(from: &mut Reader<'_>) -> Option<Record> {
             "scope" => record.scope = from.maybe(string)?.map(Scope),
             "server_id" => record.server_id = from.maybe(string)?,
             "generation" => record.generation = from.small()?,
+            "shadow" => record.shadow = from.maybe(shadow)?,
             "modified" => record.modified = from.number()?,
             _ => from.skip()?,
         }

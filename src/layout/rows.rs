@@ -128,7 +128,7 @@ mod tests {
         Asks, Assumed, Base, Before, Carried, Conflict, ConflictKind, Cursor, CursorRow, Decider,
         DeviceId, Document, Edit, EntityKey, Epoch, Fate, IdSeed, Intent, Json, Meta, OpId,
         OutboxFile, Owner, Parked, Path, Presence, Priority, Record, Resolve, Resolved, Scope,
-        Sent, Seq, Settled, Slot, Stamp, Term, Unreadable, Version, Wall,
+        Sent, Seq, Settled, Shadow, Slot, Stamp, Term, Unreadable, Version, Wall,
     };
 
     const NOW: u64 = 1_763_650_000_000;
@@ -372,6 +372,7 @@ mod tests {
             ..Record::new(order())
         };
         set.records.insert(order(), record);
+        let next = Shadow { generation: 2, base: base(3, r#"{"table":6}"#) };
         let own = Record { view: Some(live(r#"{"table":1}"#)), ..Record::new(order()) };
         let by = Resolved {
             by: Decider::Person,
@@ -422,6 +423,11 @@ mod tests {
         records.push((
             "made here, not settled",
             put("records", entity(&order()), &own, write::record),
+        ));
+        let brought = Record { shadow: Some(next), ..Record::new(order()) };
+        records.push((
+            "brought by a full pull that is under way",
+            put("records", entity(&order()), &brought, write::record),
         ));
         vec![
             ("records", records),
@@ -576,6 +582,7 @@ mod tests {
             scope: Some(Scope::all()),
             server_id: Some("S-17".into()),
             generation: 1,
+            shadow: Some(Shadow { generation: 2, base: base(3, "{}") }),
             modified: NOW,
             key: order(),
         };

@@ -6,7 +6,7 @@ use crate::model::scan::quote_to;
 use crate::model::{
     Asks, Assumed, Base, Before, Conflict, ConflictKind, CursorRow, Decider, Edit, EntityKey, Fate,
     Intent, JournalLine, Meta, OpState, Operation, Owner, Parked, Path, Presence, Priority, Record,
-    Resolved, Sent, Settled, Stamp, Unreadable, Version, Wall,
+    Resolved, Sent, Settled, Shadow, Stamp, Unreadable, Version, Wall,
 };
 
 /// Writes a value at the end of a text.
@@ -190,6 +190,14 @@ fn base(out: &mut Out, base: &Base) {
     out.close();
 }
 
+fn shadow(out: &mut Out, shadow: &Shadow) {
+    out.open();
+    out.number("generation", shadow.generation.into());
+    out.name("base");
+    base(out, &shadow.base);
+    out.close();
+}
+
 pub(super) fn record(out: &mut Out, record: &Record) {
     out.open();
     out.name("key");
@@ -199,6 +207,7 @@ pub(super) fn record(out: &mut Out, record: &Record) {
     out.some("scope", record.scope.as_ref().map(|scope| &scope.0), string);
     out.some("server_id", record.server_id.as_ref(), string);
     out.number("generation", record.generation.into());
+    out.some("shadow", record.shadow.as_ref(), shadow);
     out.number("modified", record.modified);
     out.close();
 }

@@ -106,6 +106,15 @@ impl Base {
     }
 }
 
+/// A base of the next generation, kept beside the one that is shown (R25).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Shadow {
+    /// The full pull it belongs to; one of another means nothing any more.
+    pub generation: u32,
+    /// What the server said in it.
+    pub base: Base,
+}
+
 /// One record of one device.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Record {
@@ -126,6 +135,9 @@ pub struct Record {
     /// The full pull that last confirmed it (R25).
     #[serde(default)]
     pub generation: u32,
+    /// What the full pull that is under way brought of it: nobody sees that before its last page (R25).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shadow: Option<Shadow>,
     /// Milliseconds since 1970 of the last change of the view.
     #[serde(default)]
     pub modified: u64,
@@ -142,8 +154,16 @@ impl Record {
             scope: None,
             server_id: None,
             generation: 0,
+            shadow: None,
             modified: 0,
         }
+    }
+
+    /// Its base in a generation that is being built.
+    #[must_use]
+    pub fn base_in(&self, generation: u32) -> Option<&Base> {
+        let shadow = self.shadow.as_ref().filter(|shadow| shadow.generation == generation);
+        shadow.map(|shadow| &shadow.base)
     }
 
     /// The version of the base.

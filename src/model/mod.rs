@@ -21,7 +21,7 @@ pub use changeset::{
 };
 pub use conflict::{Asks, Choice, Conflict, ConflictKind, Decider, Resolved, Side};
 pub use edit::{Edit, Path};
-pub use entity::{Base, EntityKey, Presence, Record, Version};
+pub use entity::{Base, EntityKey, Presence, Record, Shadow, Version};
 pub use error::{Code, StoreError, SyncError};
 pub use ids::{ConflictId, DeviceId, Epoch, GroupId, IdSeed, OpId, Seq, Term};
 pub use json::{Document, Json, JsonError};

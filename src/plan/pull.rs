@@ -5,8 +5,8 @@ use super::draft::{Draft, Notice};
 use super::push::fence;
 use super::transfer::IMPORTED;
 use crate::model::{
-    Base, Changeset, Ctx, Cursor, CursorRow, Decision, EntityKey, OpState, Parked, PullPage,
-    Record, RemoteChange, Rules, Scope, Snapshot, Unreadable,
+    Base, Changeset, Ctx, Cursor, CursorRow, Decision, EntityKey, Fate, OpState, Parked, PullPage,
+    RemoteChange, Rules, Scope, Snapshot, Unreadable,
 };
 
 /// What a page did.
@@ -39,12 +39,15 @@ pub fn apply(
     if let Err(deposed) = fence(s, ctx) {
         return Decision::nothing(Err(deposed));
     }
-    let row = s.cursors.get(scope).cloned().unwrap_or_else(|| first_row(scope));
+    let mut row = s.cursors.get(scope).cloned().unwrap_or_else(|| first_row(scope));
     if row.cursor.as_ref() != from {
         let repeated = row.cursor.as_ref() == Some(&page.next);
         return Decision::nothing(Ok(if repeated { Pulled::Repeated } else { Pulled::Moved }));
     }
+    // What verdicts said before its first page may be of a time that the server has lost again.
+    row.generation += u32::from(row.rebuilding && from.is_none());
     let mut draft = Draft::new(s, rules, ctx);
+    draft.building = row.rebuilding.then_some(row.generation);
     let (mut records, mut echoes) = (0, 0);
     for change in &page.changes {
         let key = s.own_key(&change.key);
@@ -57,9 +60,9 @@ pub fn apply(
         let place = format!("pull/{}/{}/{index}", scope.0, page.next.0);
         draft.out.quarantine.push(Unreadable { place, text: text.clone() });
     }
-    let mut row = CursorRow { cursor: Some(page.next.clone()), ..row };
+    row.cursor = Some(page.next.clone());
     if !page.more {
-        end(&mut draft, s, &mut row);
+        end(&mut draft, &mut row);
     }
     draft.out.cursors.push(row);
     draft.finish(|notice| Ok(Pulled::Applied { records, echoes, notice }))
@@ -114,6 +117,7 @@ fn base_of(change: &RemoteChange) -> Base {
     }
 }
 
+/// Stores a change. While everything is pulled anew nobody sees it yet (R25).
 fn take(
     draft: &mut Draft<'_>,
     key: &EntityKey,
@@ -121,12 +125,11 @@ fn take(
     scope: &Scope,
     row: &CursorRow,
 ) -> bool {
-    // Versions of two generations are not compared: the server may have been set back (R25).
-    let older = draft.records.get(key).is_some_and(|record| record.generation < row.generation);
-    if row.rebuilding && older {
-        draft.record_mut(key).base = None;
+    if draft.building.is_some() {
+        return draft.shade(key, &base_of(change));
     }
     let moved = draft.take_base(key, base_of(change));
+    let older = draft.records.get(key).is_some_and(|record| record.generation < row.generation);
     if moved || older {
         let record = draft.record_mut(key);
         record.scope = Some(scope.clone());
@@ -135,54 +138,22 @@ fn take(
     moved
 }
 
-/// The last page: acked operations have been seen now, and what a full pull did not bring is gone.
-fn end(draft: &mut Draft<'_>, s: &Snapshot, row: &mut CursorRow) {
+/// The last page: acked operations have been seen now, and what a full pull built is shown.
+fn end(draft: &mut Draft<'_>, row: &mut CursorRow) {
     draft.meta.pulls.0 += 1;
     draft.meta.last_pull = Some(draft.ctx.now);
     draft.meta.pull_due = false;
     draft.meta.lost = None;
     row.complete = true;
-    for op in s.ops.values() {
-        if let OpState::Acked { pull_after } = op.state
-            && pull_after < draft.meta.pulls
-        {
-            draft.finish_op(op.seq, crate::model::Fate::Applied);
-        }
+    for seq in draft.acked() {
+        draft.finish_op(seq, Fate::Applied);
     }
-    if std::mem::replace(&mut row.rebuilding, false) {
-        for record in s.records.values() {
-            let stale = draft
-                .records
-                .get(&record.key)
-                .is_some_and(|now| now.generation < row.generation && covers(&row.scope, now));
-            if stale {
-                sweep(draft, &record.key, row.generation);
-            }
-        }
-    }
+    row.rebuilding = false;
+    draft.move_generation(&row.scope);
 }
 
-/// Whether a full pull of a scope brings a record if the server has it. A record that our own push made has no scope yet.
-fn covers(scope: &Scope, record: &Record) -> bool {
-    match &record.scope {
-        Some(known) => known == scope,
-        None => record.base.is_some() && *scope == Scope::all(),
-    }
-}
-
-fn sweep(draft: &mut Draft<'_>, key: &EntityKey, generation: u32) {
-    let pending = !draft.queue(key).is_empty();
-    let record = draft.record_mut(key);
-    record.generation = generation;
-    record.base = pending.then_some(Base {
-        presence: crate::model::Presence::Deleted,
-        version: None,
-        stamp: None,
-        guessed: false,
-    });
-}
-
-/// Begins a full pull: the server no longer knows our cursor (tx `pull.restart`). The outbox is not touched.
+/// Begins a full pull as the next generation: the server no longer knows our cursor (tx `pull.restart`). What is shown, the outbox
+/// and the conflicts are not touched; what an earlier full pull brought that did not come to its end is forgotten.
 pub fn restart(s: &Snapshot, scope: &Scope, ctx: &Ctx) -> Decision<Result<(), Deposed>> {
     if let Err(deposed) = fence(s, ctx) {
         return Decision::nothing(Err(deposed));

@@ -248,14 +248,18 @@ fn settle_one(draft: &mut Draft<'_>, seq: Seq, outcome: &Outcome, settled: &mut 
                 guessed: presence.is_none(),
             };
             if !comparable(draft.base(&key), version.as_ref()) {
-                let pull_after = Epoch(draft.meta.pulls.0);
-                draft.carry_over(&op, &base);
-                if let Some(op) = draft.op_mut(seq) {
-                    op.state = OpState::Acked { pull_after };
-                }
-                return;
+                // A pull that is under way may be past the record.
+                let pull_after = Epoch(draft.meta.pulls.0 + u64::from(draft.is_filling()));
+                return draft.acked_at(seq, &base, pull_after);
             }
             draft.applied(seq, base, assigned_id.clone());
+        }
+        Outcome::Conflict { theirs, .. }
+            if draft.building.is_some() && is_older(draft, &op, theirs) =>
+        {
+            // The server was set back, or this is a very old answer: told when everything has been pulled anew (R25).
+            let wait = draft.rules.backoff.delay(op.sends, draft.ctx.jitter);
+            requeue(draft, seq, Some(wait), settled);
         }
         Outcome::Conflict { theirs, .. } if contradicts(draft, &op, theirs) => {
             let message = "a conflict with the version that the operation was made on";
@@ -322,16 +326,31 @@ fn refuse(
 }
 
 /// Whether the server calls a conflict what we said we knew, or something older: a stored answer is old, but never older than
-/// what we had seen when we asked. Judged, it would be sent again at once, and so for ever.
+/// what we had seen when we asked, unless the server was set back since, as a full pull has told. Judged, it would be sent
+/// again at once, and so for ever.
 fn contradicts(draft: &Draft<'_>, op: &Operation, theirs: &Theirs) -> bool {
     let known = op.sent.as_ref().and_then(|sent| sent.assumed.as_ref());
-    let said = match theirs {
+    let base = draft.base(&op.key).and_then(|base| base.version.as_ref());
+    let set_back = known.is_some_and(|known| base.is_none_or(|base| is_after(known, base)));
+    known.is_some() && known == said(draft, op, theirs) || is_older(draft, op, theirs) && !set_back
+}
+
+/// Whether an answer names a version that is older than the one that the operation was made on.
+fn is_older(draft: &Draft<'_>, op: &Operation, theirs: &Theirs) -> bool {
+    let known = op.sent.as_ref().and_then(|sent| sent.assumed.as_ref());
+    known.zip(said(draft, op, theirs)).is_some_and(|(known, said)| is_after(known, said))
+}
+
+fn is_after(version: &Version, other: &Version) -> bool {
+    version.newer_than(other) == Some(true)
+}
+
+/// The version that a conflict is about.
+fn said<'a>(draft: &'a Draft<'_>, op: &Operation, theirs: &'a Theirs) -> Option<&'a Version> {
+    match theirs {
         Theirs::Live { version, .. } | Theirs::Deleted { version, .. } => version.as_ref(),
         Theirs::Unknown => draft.base(&op.key).and_then(|base| base.version.as_ref()),
-    };
-    known
-        .zip(said)
-        .is_some_and(|(known, said)| said == known || known.newer_than(said) == Some(true))
+    }
 }
 
 /// The server has no such record, so that it is removed is already true, at no version of its own.
@@ -348,6 +367,7 @@ fn finish_removal(draft: &mut Draft<'_>, op: &Operation) {
     let base = Base { presence: Presence::Deleted, version, stamp: None, guessed: false };
     draft.record_mut(&op.key).base = Some(base.clone());
     draft.applied(op.seq, base, None);
+    draft.shade_removal(&op.key, assumed.as_ref());
 }
 
 /// The record after an operation, as far as we can tell.

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use holdfast::memory::Disk;
 use holdfast::model::{
     Assumed, Counts, EntityKey, Intent, Need, OpId, OpState, Operation, Parked, Presence, Root,
-    Sent, Snapshot, Version,
+    Scope, Sent, Snapshot, Version,
 };
 
 #[derive(Default)]
@@ -14,8 +14,8 @@ pub(crate) struct Laws {
     accepted: BTreeSet<OpId>,
     sealed: BTreeMap<OpId, (Intent, Sent)>,
     versions: BTreeMap<EntityKey, Version>,
-    /// A full pull may set versions back (R25).
-    pub(crate) rewound: bool,
+    /// Whether everything was being pulled anew.
+    rebuilding: bool,
 }
 
 impl Laws {
@@ -30,6 +30,7 @@ impl Laws {
             Root::Outbox,
             Root::Conflicts,
             Root::Settled { limit: 1_000_000 },
+            Root::Cursor(Scope::all()),
         ]));
         assert!(s.unreadable.is_empty(), "{:?}", s.unreadable);
         balance(&s);
@@ -78,15 +79,17 @@ impl Laws {
         }
     }
 
-    /// P12: no base moves back.
+    /// P12: no base moves back, but where the last page of a full pull shows the next generation (R25).
     fn versions_grow(&mut self, s: &Snapshot) {
+        let rebuilding = s.cursors.values().any(|row| row.rebuilding);
+        if std::mem::replace(&mut self.rebuilding, rebuilding) && !rebuilding {
+            self.versions.clear();
+        }
         for record in s.records.values() {
             let Some(version) = record.base.as_ref().and_then(|base| base.version.clone()) else {
                 continue;
             };
-            if let Some(known) = self.versions.get(&record.key)
-                && !self.rewound
-            {
+            if let Some(known) = self.versions.get(&record.key) {
                 assert_ne!(known.newer_than(&version), Some(true), "P12: {record:?}");
             }
             self.versions.insert(record.key.clone(), version);

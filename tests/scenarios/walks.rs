@@ -193,7 +193,6 @@ impl Walk {
 
     fn pulls(&mut self) {
         let from = self.till.cursor();
-        self.till.laws.rewound = true;
         let Ok(page) = self.server.pull(from.as_ref()) else {
             self.till.cursor_expires();
             return;

@@ -71,7 +71,8 @@ impl Draft<'_> {
         record.view = view;
         // A record that only another device has seen is known by its name until its operations have ended.
         let named = record.server_id.is_some() && self.of(key).next().is_some();
-        if record.base.is_none() && record.view.is_none() && !named {
+        let nothing = record.base.is_none() && record.view.is_none() && record.shadow.is_none();
+        if nothing && !named {
             if was.is_some() {
                 self.out.drop_records.push(key.clone());
             }

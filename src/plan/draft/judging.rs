@@ -3,16 +3,18 @@
 use super::*;
 
 impl Draft<'_> {
-    /// Takes what the server says of a record, unless more is known already. Returns whether the base moved.
+    /// Takes what the server says of a record, unless more is known already, into the generation that is being built too (R25).
+    /// Returns whether the base moved.
     pub(in crate::plan) fn take_base(&mut self, key: &EntityKey, base: Base) -> bool {
+        self.shade(key, &base);
+        self.show_base(key, base)
+    }
+
+    /// The same for the generation that is shown, alone.
+    fn show_base(&mut self, key: &EntityKey, base: Base) -> bool {
         let moves = base.replaces(self.base(key)) || planted::has(Bug::StalePullWins);
         if moves {
-            let building = self.was.cursors.values().filter(|row| row.rebuilding);
-            let generation = building.map(|row| row.generation).max();
-            let record = self.record_mut(key);
-            record.base = Some(base.clone());
-            // While everything is pulled anew, what is learned of a record goes into the new generation too (R25).
-            record.generation = generation.unwrap_or(record.generation);
+            self.record_mut(key).base = Some(base.clone());
             if let Some(id) = self.open_conflict(key).map(|conflict| conflict.id) {
                 self.move_theirs(id, &base);
             }
@@ -24,8 +26,13 @@ impl Draft<'_> {
     pub(in crate::plan) fn applied(&mut self, seq: Seq, said: Base, server_id: Option<String>) {
         let Some(op) = self.ops.get(&seq) else { return };
         let key = op.key.clone();
+        let op = op.clone();
+        self.shade_result(&op, &said);
+        if self.is_behind(&key, &said) {
+            return self.acked_at(seq, &said, self.meta.pulls);
+        }
         let wrote = op.replay(self.base_presence(&key));
-        self.take_base(&key, said.clone());
+        self.show_base(&key, said.clone());
         let Some(op) = self.finish_op(seq, Fate::Applied) else { return };
         self.with_verdict(said.version.clone(), server_id);
         if planted::has(Bug::SettleClearsNewer) {
@@ -36,6 +43,16 @@ impl Draft<'_> {
         match self.base(&key).filter(|base| base.version == said.version).cloned() {
             Some(base) => self.stand_on(&op, wrote.as_ref(), &base),
             None => self.carry_over(&op, &said),
+        }
+    }
+
+    /// The server has an operation, and nobody can tell yet whether the base has it too: it stays in the view until a pull has
+    /// come to its end (3.3).
+    pub(in crate::plan) fn acked_at(&mut self, seq: Seq, said: &Base, pull_after: Epoch) {
+        let Some(op) = self.ops.get(&seq).cloned() else { return };
+        self.carry_over(&op, said);
+        if let Some(op) = self.op_mut(seq) {
+            op.state = OpState::Acked { pull_after };
         }
     }
 
@@ -397,9 +414,8 @@ impl Draft<'_> {
                 (Assumed::Nothing, Some(_)) => false,
                 (Assumed::After(before), base) => {
                     if self.waits_for_ack(*before) {
-                        let assumed = base
-                            .and_then(|base| base.version.clone())
-                            .map_or(Assumed::Unknown, Assumed::At);
+                        let version = self.newest_version(key);
+                        let assumed = version.map_or(Assumed::Unknown, Assumed::At);
                         if let Some(op) = self.op_mut(seq) {
                             op.assumed = assumed;
                         }

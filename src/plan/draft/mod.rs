@@ -7,6 +7,7 @@
 mod blocking;
 mod carrying;
 mod ending;
+mod generation;
 mod judging;
 
 use crate::model::{Map, Set};
@@ -17,8 +18,9 @@ use super::strategy::{self, Verdict};
 use crate::model::map::sort;
 use crate::model::{
     Asks, Assumed, Base, Before, Changeset, Conflict, ConflictId, ConflictKind, Ctx, Decider,
-    Decision, Document, Edit, EntityKey, Fate, Intent, JournalLine, Meta, OpId, OpState, Operation,
-    Parked, Path, Presence, Record, Resolved, Rules, Seq, Settled, Slot, Snapshot, Version,
+    Decision, Document, Edit, EntityKey, Epoch, Fate, Intent, JournalLine, Meta, OpId, OpState,
+    Operation, Parked, Path, Presence, Record, Resolved, Rules, Seq, Settled, Slot, Snapshot,
+    Version,
 };
 use crate::model::{edit, operation};
 use crate::planted::{self, Bug};
@@ -48,6 +50,8 @@ pub(super) struct Draft<'a> {
     pub(super) meta: Meta,
     pub(super) out: Changeset,
     pub(super) notice: Notice,
+    /// The generation that a full pull is building (R25).
+    pub(super) building: Option<u32>,
     touched: Set<EntityKey>,
     ids: u32,
 }
@@ -61,6 +65,7 @@ impl<'a> Draft<'a> {
         out.quarantine.extend(was.unreadable.iter().cloned());
         let mut places: Vec<_> = was.ops.values().map(|op| (op.key.clone(), op.seq)).collect();
         sort(&mut places);
+        let rebuilt = was.cursors.values().filter(|row| row.rebuilding);
         Self {
             was,
             ctx,
@@ -72,6 +77,7 @@ impl<'a> Draft<'a> {
             meta: was.meta.clone(),
             out,
             notice: Notice::default(),
+            building: rebuilt.map(|row| row.generation).max(),
             touched: Set::new(),
             ids: FIRST_ID,
         }
@@ -85,6 +91,17 @@ impl<'a> Draft<'a> {
 
     pub(super) fn find(&self, id: OpId) -> Option<&Operation> {
         self.ops.values().find(|op| op.id == id)
+    }
+
+    /// Operations that a completed pull has shown, if it began after they were acked (3.3).
+    pub(super) fn acked(&self) -> Vec<Seq> {
+        let seen = |op: &&Operation| matches!(op.state, OpState::Acked { pull_after } if pull_after < self.meta.pulls);
+        self.ops.values().filter(seen).map(|op| op.seq).collect()
+    }
+
+    /// Whether a pull of everything is under way: its rows may be older than an answer that comes between two pages.
+    pub(super) fn is_filling(&self) -> bool {
+        self.was.cursors.values().any(|row| row.rebuilding || !row.complete)
     }
 
     pub(super) fn queue(&self, key: &EntityKey) -> Vec<Seq> {
