@@ -714,7 +714,10 @@ At most 10,000 operations and 64 MiB. A member that nobody knows is passed over;
     }
 
     const ABOUT: &[(&str, &str)] = &[
-        ("records", "Base and view of a record in one row, by collection and own id."),
+        (
+            "records",
+            "Base and view of a record in one row, by collection and own id. `shadow` is its base in the generation that a full pull is building (R25).",
+        ),
         (
             "outbox",
             "Operations that did not end, by place. Parked ones stay here. Indexes: `entity` (the queue of a record), `ready` \

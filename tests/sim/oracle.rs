@@ -446,14 +446,16 @@ impl Oracle {
         }
     }
 
+    /// P12: what is shown falls only where the last page of a full pull shows the next generation (R25).
     fn monotonic(&self, c: &Commit<'_>, key: &EntityKey) {
         let version = |mirror: &Mirror| match mirror.records.get(key)?.version()? {
             Version::Number(number) => Some(*number),
             Version::Stamp(_) | Version::Opaque(_) => None,
         };
-        let rebuilding = c.was.cursors.values().any(|row| row.rebuilding);
+        let rebuilding = |it: &Mirror| it.cursors.values().any(|row| row.rebuilding);
+        let moves = rebuilding(c.was) && !rebuilding(c.is);
         if let Some(was) = version(c.was)
-            && !rebuilding
+            && !moves
             && version(c.is).is_none_or(|is| is < was)
         {
             let text = format!("{key:?} fell from {was} to {:?} in {}", version(c.is), c.verb);
@@ -521,7 +523,11 @@ impl Oracle {
                     break;
                 }
                 let key = EntityKey::new(&*key.collection, &*key.id);
-                let known = match c.is.records.get(&key).and_then(|it| it.version()) {
+                let held = c.is.records.get(&key).and_then(|it| match row.rebuilding {
+                    true => it.base_in(row.generation),
+                    false => it.base.as_ref(),
+                });
+                let known = match held.and_then(|it| it.version.as_ref()) {
                     Some(Version::Number(number)) => *number,
                     _ => 0,
                 };
