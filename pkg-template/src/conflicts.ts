@@ -1,12 +1,16 @@
-import { checkId } from "./collection.js";
+import { checkId, receipt } from "./collection.js";
 import type { Core } from "./core.js";
-import { HoldfastError } from "./errors.js";
+import type { DoorCallbacks } from "./door.js";
+import { HoldfastError, report } from "./errors.js";
 import { objectText } from "./json.js";
 import type {
   Abortable,
   Conflict,
+  ConflictContext,
   ConflictQuery,
   Conflicts,
+  HandlerAnswer,
+  Receipt,
   Resolution,
   Resolved,
 } from "./types.js";
@@ -33,6 +37,27 @@ export class ConflictsView implements Conflicts {
       await this.#core.call((door) => door.resolve(id, text), options.signal),
     ) as Resolved;
   }
+
+  async restore(id: string, options: Abortable = {}): Promise<Receipt> {
+    checkId(id);
+    return receipt(this.#core, await this.#core.call((door) => door.restore(id), options.signal));
+  }
+}
+
+/** `onConflict` as the core calls it: whatever is thrown, or makes no sense, is reported and leaves the conflict to a person. */
+export function conflictCallback(
+  ask: ((conflict: never, context: ConflictContext) => unknown) | undefined,
+): DoorCallbacks["conflict"] {
+  return async (conflict, signal) => {
+    if (ask === undefined) return null;
+    try {
+      const answer = await ask(JSON.parse(conflict) as never, { signal });
+      return answer === "defer" ? null : resolutionText(answer as Exclude<HandlerAnswer, "defer">);
+    } catch (error) {
+      report(error);
+      return null;
+    }
+  };
 }
 
 /** The document is checked by its own limits, and its path in an error starts at the document. */
@@ -43,7 +68,7 @@ function resolutionText(resolution: Resolution): string {
     }
     if ("keep" in resolution && isSide(resolution.keep))
       return objectText({ keep: resolution.keep });
-    if ("fields" in resolution && Object.values(resolution.fields).every(isSide)) {
+    if ("fields" in resolution && Object.values(resolution.fields ?? [""]).every(isSide)) {
       return objectText({ fields: resolution.fields });
     }
   }

@@ -52,6 +52,7 @@ export interface Door {
   conflicts(resolved: boolean): Promise<string>;
   /** Text of `{kind: "resolved"}` or `{kind: "moved", conflict}`. */
   resolve(id: string, resolution: string): Promise<string>;
+  restore(id: string): Promise<string>;
   /** Stops syncing, gives up leadership, closes the database. */
   close(): void;
 }
@@ -77,6 +78,8 @@ export interface DoorCallbacks {
     token: string | undefined,
     signal: AbortSignal,
   ) => Promise<string>;
+  /** Text of a conflict in, text of a resolution out; `null` where a person shall decide. */
+  readonly conflict: (conflict: string, signal: AbortSignal) => Promise<string | null>;
 }
 
 /** The options as they cross: checked, complete, plain data. */
@@ -87,6 +90,8 @@ export interface DoorOptions {
   readonly remote: DoorRemote;
   /** Whether there is a `getToken`. */
   readonly token: boolean;
+  /** Whether there is an `onConflict`. */
+  readonly resolver: boolean;
   readonly collections: readonly DoorCollection[];
   /** Durability `"relaxed"`. */
   readonly relaxed: boolean;
@@ -101,7 +106,7 @@ export type DoorRemote =
 /** One collection as it crosses. */
 export interface DoorCollection {
   readonly name: string;
-  readonly conflicts: "server-wins" | "merge" | "manual";
+  readonly conflicts: "server-wins" | "merge" | "callback" | "manual";
   readonly references: readonly { readonly field: string; readonly collection: string }[];
   readonly coalesce: boolean;
   readonly priority: "high" | "normal" | "low";

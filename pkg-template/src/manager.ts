@@ -1,5 +1,5 @@
 import { checkId, outcome, RecordCollection } from "./collection.js";
-import { ConflictsView } from "./conflicts.js";
+import { ConflictsView, conflictCallback } from "./conflicts.js";
 import { Core } from "./core.js";
 import type { DoorCallbacks } from "./door.js";
 import { abortable, HoldfastError, report, throwIfAborted, toHoldfastError } from "./errors.js";
@@ -130,6 +130,7 @@ async function open<D extends Documents<D>>(
     },
     token: tokenCallback(options.getToken),
     ...remoteCallbacks(options.remote),
+    conflict: conflictCallback(options.onConflict),
   };
   const opening = door()
     .then((Door) => Door.open(crossing, callbacks))

@@ -3,7 +3,7 @@ import { HoldfastError } from "./errors.js";
 import type { CollectionOptions, Documents, OpenOptions, Remote } from "./types.js";
 
 const COLLECTION = /^[A-Za-z0-9_-]{1,64}$/;
-const POLICIES: readonly unknown[] = ["server-wins", "merge", "manual"];
+const POLICIES: readonly unknown[] = ["server-wins", "merge", "callback", "manual"];
 const PRIORITIES: readonly unknown[] = ["high", "normal", "low"];
 
 /** The options as the core takes them: checked (an application in plain JavaScript has no types), complete, plain data. */
@@ -21,12 +21,15 @@ export function doorOptions<D extends Documents<D>>(options: OpenOptions<D>): Do
     refuse("durability", '"strict" or "relaxed"');
   if (options.getToken !== undefined && typeof options.getToken !== "function")
     refuse("getToken", "a function is needed");
+  if (options.onConflict !== undefined && typeof options.onConflict !== "function")
+    refuse("onConflict", "a function is needed");
   return {
     name,
     ...(user === undefined ? {} : { user }),
     ...(tenant === undefined ? {} : { tenant }),
     remote: doorRemote(options.remote),
     token: options.getToken !== undefined,
+    resolver: options.onConflict !== undefined,
     collections: Object.entries<CollectionOptions>(collections).map(([key, value]) =>
       doorCollection(key, value, names),
     ),
@@ -51,7 +54,7 @@ function doorCollection(
     idField,
   } = options;
   if (!POLICIES.includes(conflicts))
-    refuse(`${place}.conflicts`, '"server-wins", "merge" or "manual"');
+    refuse(`${place}.conflicts`, '"server-wins", "merge", "callback" or "manual"');
   if (!PRIORITIES.includes(priority)) refuse(`${place}.priority`, '"high", "normal" or "low"');
   if (idField !== undefined && typeof idField !== "string")
     refuse(`${place}.idField`, "the name of a member");

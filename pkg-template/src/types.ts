@@ -145,13 +145,15 @@ export type Priority = "high" | "normal" | "low";
  * What happens when the server's record changed since the edit was made:
  *
  * - `"server-wins"`: the server's record stands; the edit is kept in the conflict record.
- * - `"merge"`: fields that only one side changed are combined; a person decides where both changed the same field.
+ * - `"merge"`: fields that only one side changed are combined. Where both changed the same field `onConflict` decides if there
+ *   is one, else a person.
+ * - `"callback"`: {@link OpenOptions.onConflict | onConflict} decides; a person where there is none, or where it does not.
  * - `"manual"`: a person decides.
  *
  * @example
  * const policy: ConflictPolicy = "merge";
  */
-export type ConflictPolicy = "server-wins" | "merge" | "manual";
+export type ConflictPolicy = "server-wins" | "merge" | "callback" | "manual";
 
 /**
  * What is said about one collection at `open`. All of it is optional.
@@ -175,6 +177,51 @@ export interface CollectionOptions<T = unknown> {
   readonly idField?: FieldOf<NoInfer<T>>;
   /** A Standard Schema validator. It runs before a write is stored, and the document type is inferred from it. */
   readonly schema?: StandardSchema<T>;
+}
+
+/**
+ * Decides a conflict in the application's name; see {@link OpenOptions.onConflict}.
+ *
+ * @example
+ * const onConflict: ConflictHandler<{ orders: Order }> = async (c) =>
+ *   c.theirs?.status === "paid" ? { keep: "theirs" } : "defer";
+ */
+export type ConflictHandler<D = Record<string, unknown>> = (
+  conflict: ConflictOf<D>,
+  context: ConflictContext,
+) => HandlerAnswer<D[keyof D]> | Promise<HandlerAnswer<D[keyof D]>>;
+
+/**
+ * A conflict of one of the collections; `collection` tells which, and so what the documents are.
+ *
+ * @example
+ * const isPaid = (c: ConflictOf<{ orders: Order; customers: Customer }>) =>
+ *   c.collection === "orders" && c.theirs?.status === "paid";
+ */
+export type ConflictOf<D> = {
+  [K in keyof D]: Conflict<DocumentOf<D[K]>> & { readonly collection: K };
+}[keyof D];
+
+/**
+ * What a {@link ConflictHandler} may say: how to settle it, or that a person shall.
+ *
+ * @example
+ * const answer: HandlerAnswer<Order> = { merged: { table: 7, note: "both notes" } };
+ */
+export type HandlerAnswer<T = unknown> = Resolution<DocumentOf<T>> | "defer";
+
+/**
+ * What a {@link ConflictHandler} is given besides the conflict.
+ *
+ * @example
+ * const ask: ConflictHandler<{ orders: Order }> = async (c, { signal }: ConflictContext) => {
+ *   const answer = await fetch(`/rules/${c.entityId}`, { signal });
+ *   return answer.ok ? { keep: "theirs" } : "defer";
+ * };
+ */
+export interface ConflictContext {
+  /** Aborted when the answer is no longer wanted: it took too long, or the manager was closed. */
+  readonly signal: AbortSignal;
 }
 
 /**
@@ -212,6 +259,15 @@ export interface OpenOptions<D extends Documents<D>> {
   readonly getToken?: (request: TokenRequest) => string | undefined | Promise<string | undefined>;
   /** The collections of the application; a name outside of them is refused with `"unknown-collection"`. */
   readonly collections: { readonly [K in keyof D]: CollectionOptions<D[K]> };
+  /**
+   * Decides conflicts of collections with the policy `"callback"` or `"merge"`. It is asked in the tab that sends, about one
+   * conflict at a time, and again after a restart if it had not answered. What it decides is a new write on the server's record.
+   *
+   * A person decides where it answers `"defer"`, throws, answers something else than a {@link Resolution}, takes more than 30
+   * seconds, or one of the sides moved three times while it was thinking. The conflict is open meanwhile, and other records
+   * go on. It may call every method.
+   */
+  readonly onConflict?: ConflictHandler<NoInfer<D>>;
   /** `"strict"` (default): a write resolves when it would survive a power cut. `"relaxed"`: when the browser has taken it. */
   readonly durability?: "strict" | "relaxed";
   /** Work in memory where IndexedDB is missing, visible in `status.storage`. Default `false`: `open` rejects with `"no-durable-storage"`. */
@@ -610,7 +666,10 @@ export interface Events {
   readonly progress: Progress;
   /** Which records look different now. */
   readonly change: readonly RecordChange[];
-  /** A conflict was found. */
+  /**
+   * A conflict was found: one that a person is asked about, or, with `resolved`, one that the policy or `onConflict` has
+   * settled. What `onConflict` is asked about is told when it has answered.
+   */
   readonly conflict: Conflict;
   /** An operation needs a person. */
   readonly parked: ParkedEntry;
@@ -762,7 +821,8 @@ export interface DiscardOptions extends Abortable {
 }
 
 /**
- * Both sides changed a record. A deleted side is `null`; `base` is what the edit was made on, `fields` names what both changed.
+ * Both sides changed a record. A deleted side is `null`; `base` is what the edit was made on, `fields` names where the two sides
+ * differ. While it is open later edits move `mine` and later changes of the server's `theirs`; `resolved` says how it ended.
  *
  * @example
  * sync.on("conflict", (c) => console.log(c.kind, c.fields, c.mine, c.theirs));
@@ -828,6 +888,12 @@ export interface Conflicts {
   list(query?: ConflictQuery): Promise<Conflict[]>;
   /** Settles one. One that is settled already: `"already-resolved"`. */
   resolve(id: string, resolution: Resolution, options?: Abortable): Promise<Resolved>;
+  /**
+   * Brings back the side of a resolved conflict that lost: theirs where ours won, else ours. It is a new write on the record
+   * as it is now, at the fields where the two sides differed; a deleted side removes the record, and a record that is gone is
+   * made again. Resolved conflicts are kept for 30 days. An open one: `"pending-work"`.
+   */
+  restore(id: string, options?: Abortable): Promise<Receipt>;
 }
 
 /* ------------------------------------------------------------------ remotes */

@@ -40,6 +40,7 @@ test("open hands over complete, plain options", async () => {
     user: "u",
     remote: { baseUrl: "http://localhost/api", timeout: 5 },
     token: true,
+    resolver: false,
     collections: [
       {
         name: "orders",
@@ -84,6 +85,7 @@ const WRONG = [
   ["a schema that is none", collections({ orders: { schema: {} } }), "collections.orders.schema"],
   ["another durability", { ...good, durability: "none" }, "durability"],
   ["a token for getToken", { ...good, getToken: "secret" }, "getToken"],
+  ["a word for onConflict", { ...good, onConflict: "defer" }, "onConflict"],
   ["no remote", { ...good, remote: undefined }, "remote"],
   ["half a remote", { ...good, remote: { kind: "custom", push() {} } }, "remote"],
   ["no address", remote({ baseUrl: undefined }), "remote.baseUrl"],
@@ -174,6 +176,8 @@ test("what is no JSON never reaches the core", async () => {
     () => sync.conflicts.resolve("c", { keep: "both" }),
     () => sync.conflicts.resolve("c", { fields: { a: "his" } }),
     () => sync.conflicts.resolve("c", undefined),
+    () => sync.conflicts.resolve("c", { fields: null }),
+    () => sync.conflicts.restore(""),
     () => sync.conflicts.resolve("c", { merged: { at: new Date() } }),
     () => sync.outcome(undefined),
   ]) {
@@ -219,6 +223,7 @@ test("after close every call rejects, and what waits ends", async () => {
     () => sync.audit(),
     () => sync.outbox.list(),
     () => sync.conflicts.list(),
+    () => sync.conflicts.restore("c"),
   ]) {
     assert.equal((await rejection(call())).code, "closed");
   }
@@ -555,4 +560,53 @@ test("resolutions cross as one of three shapes", async () => {
   assert.equal(await say({ merged: { a: -0 } }), '{"merged":{"a":0}}');
   assert.equal(await say({ merged: null }), '{"merged":null}');
   assert.equal(await say({ fields: { "a.b": "theirs" } }), '{"fields":{"a.b":"theirs"}}');
+});
+
+test("what a handler says crosses as a resolution, and everything else as nothing", async () => {
+  const conflict = { id: "c1", collection: "orders", mine: { a: 1 }, theirs: null };
+  const { signal } = new AbortController();
+  const answered = async (onConflict) => {
+    const { callbacks, calls } = await openFake({}, { onConflict });
+    assert.equal(calls[0][1].resolver, onConflict !== undefined);
+    let answer;
+    const seen = await reported(async () => {
+      answer = await callbacks.conflict(JSON.stringify(conflict), signal);
+    });
+    return [answer, seen.length];
+  };
+  assert.deepEqual(await answered(undefined), [null, 0]);
+  assert.deepEqual(await answered(() => "defer"), [null, 0]);
+  assert.deepEqual(await answered(async () => ({ keep: "theirs" })), ['{"keep":"theirs"}', 0]);
+  assert.deepEqual(await answered(() => ({ merged: null })), ['{"merged":null}', 0]);
+  assert.deepEqual(await answered((c) => ({ merged: c.mine })), ['{"merged":{"a":1}}', 0]);
+  const shown = [];
+  await answered((c, context) => {
+    shown.push(c, context.signal);
+    return { fields: { a: "mine" } };
+  });
+  assert.deepEqual(shown, [conflict, signal]);
+  // Each is told to the developer, once.
+  for (const wrong of [
+    () => {
+      throw new Error("no");
+    },
+    () => Promise.reject(new Error("no")),
+    () => undefined,
+    () => "mine",
+    () => ({ keep: "both" }),
+    () => ({ fields: null }),
+    () => ({ merged: { at: new Date() } }),
+  ]) {
+    assert.deepEqual(await answered(wrong), [null, 1], String(wrong));
+  }
+});
+
+test("restoring gives a receipt", async () => {
+  const { sync, calls } = await openFake({
+    restore: async () => '{"id":"o1","opId":"op-9"}',
+    outcome: async () => '{"kind":"applied","version":"4"}',
+  });
+  const receipt = await sync.conflicts.restore("c1");
+  assert.deepEqual([receipt.id, receipt.opId, calls.at(-1)], ["o1", "op-9", ["restore", "c1"]]);
+  assert.equal((await receipt.synced).kind, "applied");
 });

@@ -24,9 +24,9 @@ pub use storage::{Estimate, estimate, persist, persisted};
 use js_sys::Reflect;
 use wasm_bindgen::JsValue;
 
-use crate::port::{Host, Remote, Store};
+use crate::port::{Host, NoResolver, Remote, Resolver, Store};
 
-/// All ports of a page: storage and server are given, the rest is the platform's.
+/// All ports of a page: storage, server and resolver are given, the rest is the platform's.
 ///
 /// ```no_run
 /// use holdfast::browser::{BrowserHost, IdbSettings, IdbStore};
@@ -37,26 +37,40 @@ use crate::port::{Host, Remote, Store};
 /// let host = BrowserHost::new(name, store, remote);
 /// # Ok(()) }
 /// ```
-pub struct BrowserHost<R, S = IdbStore> {
+pub struct BrowserHost<R, S = IdbStore, Q = NoResolver> {
     store: S,
     remote: R,
     leadership: BrowserLeadership,
+    resolver: Q,
 }
 
 impl<R: Remote, S: Store> BrowserHost<R, S> {
-    /// A host over the database of this name: its tabs share one leader.
+    /// A host over the database of this name: its tabs share one leader. Nobody but a person resolves conflicts.
     #[must_use]
     pub fn new(name: &str, store: S, remote: R) -> Self {
-        Self { store, remote, leadership: BrowserLeadership::new(name) }
+        Self { store, remote, leadership: BrowserLeadership::new(name), resolver: NoResolver }
+    }
+
+    /// With the application's resolver.
+    #[must_use]
+    pub fn with_resolver<Q: Resolver>(self, resolver: Q) -> BrowserHost<R, S, Q> {
+        let Self { store, remote, leadership, .. } = self;
+        BrowserHost { store, remote, leadership, resolver }
     }
 }
 
-impl<R: Remote + 'static, S: Store + 'static> Host for BrowserHost<R, S> {
+impl<R, S, Q> Host for BrowserHost<R, S, Q>
+where
+    R: Remote + 'static,
+    S: Store + 'static,
+    Q: Resolver + 'static,
+{
     type Store = S;
     type Remote = R;
     type Clock = BrowserClock;
     type Rng = BrowserRng;
     type Leadership = BrowserLeadership;
+    type Resolver = Q;
 
     fn store(&self) -> &S {
         &self.store
@@ -76,6 +90,10 @@ impl<R: Remote + 'static, S: Store + 'static> Host for BrowserHost<R, S> {
 
     fn leadership(&self) -> &BrowserLeadership {
         &self.leadership
+    }
+
+    fn resolver(&self) -> &Q {
+        &self.resolver
     }
 }
 

@@ -178,6 +178,14 @@ impl<H: Host> Engine<H> {
             let rung = self.commits.rung();
             let s = self.snapshot(Need::only(vec![Root::Op(id)])).await?;
             match verdict(&s, id) {
+                Known::Ended(Verdict::Conflict(conflict)) => {
+                    // What the resolver is still asked about may yet be settled without a person.
+                    let asked = self.snapshot(Need::only(vec![Root::Conflict(conflict)])).await?;
+                    if !asked.conflicts.values().any(Conflict::asks_resolver) {
+                        return Ok(Verdict::Conflict(conflict));
+                    }
+                    rung.await;
+                }
                 Known::Ended(verdict) => return Ok(verdict),
                 Known::Became(next) => id = next,
                 Known::OnItsWay => rung.await,

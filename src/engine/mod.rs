@@ -1,6 +1,7 @@
 //! The verbs: short async functions that call a plan inside a transaction. For every verb there is a pair, `plan/x.rs` decides and
 //! `engine/x.rs` does.
 
+mod asks;
 mod inspect;
 mod lead;
 mod lost;
@@ -71,6 +72,10 @@ pub struct Engine<H: Host> {
     cut: Cell<usize>,
     /// The server's versions of open conflicts that this tab was shown.
     looked_at: RefCell<Map<ConflictId, Version>>,
+    /// Rung when there is something to ask the resolver.
+    questions: Bell,
+    /// What it is being asked.
+    question: RefCell<Option<asks::Question>>,
     /// When history was last cleaned up.
     tidied: Cell<Option<Mono>>,
 }
@@ -97,6 +102,8 @@ impl<H: Host> Engine<H> {
             room: Cell::new(room),
             cut: Cell::new(usize::MAX),
             tidied: Cell::new(None),
+            questions: Bell::default(),
+            question: RefCell::default(),
             looked_at: RefCell::new(Map::new()),
             config,
             host,
@@ -194,9 +201,16 @@ impl<H: Host> Engine<H> {
 
     /// Two readings may be heard of in another order than they were made.
     fn remember(&self, meta: Meta) {
-        let mut known = self.meta.borrow_mut();
-        if meta.commits >= known.commits {
-            *known = meta;
+        let (newer, asking) = {
+            let mut known = self.meta.borrow_mut();
+            let newer = meta.commits > known.commits;
+            if meta.commits >= known.commits {
+                *known = meta;
+            }
+            (newer, known.counts.asking > 0)
+        };
+        if newer && asking {
+            self.questions.ring();
         }
     }
 

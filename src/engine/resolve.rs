@@ -1,15 +1,17 @@
 //! A person's decisions: one transaction each, strict.
 
-use super::{Commit, Engine};
+use super::{Commit, Engine, WriteRequest};
 use crate::model::{
-    Choice, Conflict, ConflictId, Document, Durability, Need, OpId, Operation, Root, SyncError,
-    Verb,
+    Choice, Code, Conflict, ConflictId, Document, Durability, EntityKey, Need, OpId, Operation,
+    Root, SyncError, Verb,
 };
 use crate::plan::resolve::{Dependents, Resolution, Ruling, discard, resolve, retry};
+use crate::plan::restore::restore;
+use crate::plan::write::Written;
 use crate::port::Host;
 use crate::schedule::Signal;
 
-const RESOLVE: Verb = Verb { name: "resolve", durability: Durability::Strict };
+pub(super) const RESOLVE: Verb = Verb { name: "resolve", durability: Durability::Strict };
 
 impl<H: Host> Engine<H> {
     /// Settles an open conflict. Where the server's side moved since this tab looked at it, nothing is decided and the conflict
@@ -36,6 +38,20 @@ impl<H: Host> Engine<H> {
         }
         self.decided(resolution);
         Ok(None)
+    }
+
+    /// Brings back the side of a resolved conflict that lost: a new write on the record as it is by now.
+    ///
+    /// # Errors
+    /// `not-found` for a conflict that is not, or no longer, kept, `pending-work` for one that is open, and those of a write.
+    pub async fn restore(&self, id: ConflictId) -> Result<Written, SyncError> {
+        self.check_open()?;
+        let Some(conflict) = self.conflict(id).await? else {
+            return Err(SyncError::new(Code::NotFound, "there is no such conflict"));
+        };
+        let EntityKey { collection, id } = conflict.key.clone();
+        let action = restore(&conflict)?;
+        self.write(WriteRequest { collection, id: Some(id), action, priority: None }).await
     }
 
     /// Sends a rejected operation again, as a new one; `patch` changes it first. Returns the new operation.

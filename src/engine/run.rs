@@ -81,6 +81,8 @@ impl<H: Host> Engine<H> {
             }
             self.host.leadership().release();
         }
+        // Nobody listens to the resolver any more.
+        self.question.take();
     }
 
     async fn until_closed(&self) {
@@ -92,7 +94,8 @@ impl<H: Host> Engine<H> {
     async fn sync_while_leading(&self, term: Term) {
         let lost = std::pin::pin!(self.host.leadership().lost());
         let cycles = std::pin::pin!(self.cycles_of(term));
-        race(cycles, lost).await;
+        let asks = std::pin::pin!(self.asks_of(term));
+        race(race(cycles, asks), lost).await;
     }
 
     async fn cycles_of(&self, term: Term) {
@@ -307,7 +310,9 @@ impl<H: Host> Engine<H> {
             let meta = self.snapshot(Need::default()).await?.meta;
             self.remember(meta);
             let counts = self.meta.borrow().counts;
-            if counts.pending == 0 || !self.may_leave().await? {
+            // What the resolver decides may leave.
+            let decided = counts.asking == 0;
+            if decided && (counts.pending == 0 || !self.may_leave().await?) {
                 let parked = counts.parked + counts.blocked;
                 return Ok(Drained { applied: counts.applied, pending: counts.pending, parked });
             }

@@ -3,7 +3,8 @@
 use super::{Commit, Engine};
 use crate::model::json::unquote;
 use crate::model::{
-    CollectionRules, Document, Durability, EntityKey, Need, Priority, Root, SyncError, Verb,
+    CollectionRules, Document, Durability, EntityKey, Need, Presence, Priority, Root, SyncError,
+    Verb,
 };
 use crate::plan::write::{Action, Write, Written, write};
 use crate::port::Host;
@@ -60,8 +61,11 @@ impl<H: Host> Engine<H> {
 /// The records that new content names, by the collection's declaration.
 fn references(action: &Action, rules: &CollectionRules) -> Vec<EntityKey> {
     let document: &Document = match action {
-        Action::Create(document) | Action::Patch(document) | Action::Replace(document) => document,
-        Action::Remove => return Vec::new(),
+        Action::Create(document)
+        | Action::Patch(document)
+        | Action::Replace(document)
+        | Action::Restore { side: Presence::Live(document), .. } => document,
+        Action::Remove | Action::Restore { side: Presence::Deleted, .. } => return Vec::new(),
     };
     rules
         .references

@@ -27,6 +27,7 @@ struct Functions {
     token: Function,
     push: Function,
     pull: Function,
+    conflict: Function,
 }
 
 /// Which of the remote's two functions.
@@ -44,6 +45,7 @@ impl Callbacks {
             token: function("token")?,
             push: function("push")?,
             pull: function("pull")?,
+            conflict: function("conflict")?,
         })))
     }
 
@@ -83,6 +85,21 @@ impl Callbacks {
             Ok(self.call(ask, text, token, &signal).await)
         };
         within(LIMIT, exchange).await.unwrap_or(Ok(None))
+    }
+
+    /// Asks the application's resolver: the text of a resolution, or nothing where it does not decide. Dropped, it is told that
+    /// nobody listens any more.
+    pub(super) fn conflict(&self, text: &str) -> impl Future<Output = Option<String>> + use<> {
+        let flight = AbortController::new().map(Flight).ok();
+        let asked = flight.as_ref().and_then(|flight| {
+            let function = &self.0.conflict;
+            function.call2(&JsValue::UNDEFINED, &text.into(), &flight.0.signal()).ok()
+        });
+        async move {
+            let answer = JsFuture::from(Promise::resolve(&asked?)).await.ok()?.as_string();
+            drop(flight);
+            answer
+        }
     }
 
     async fn call(

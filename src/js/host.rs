@@ -1,16 +1,32 @@
 //! The ports as `open` chose them: IndexedDB or memory, the standard protocol or the application's own remote.
 
+use super::callbacks::Callbacks;
+use super::convert;
 use super::remote::JsRemote;
 use crate::browser::{BrowserClock, BrowserFetch, BrowserHost, IdbStore};
 use crate::memory::MemoryStore;
 use crate::model::{
-    Batch, Capabilities, Changeset, Cursor, Durability, Halt, Need, PullPage, PushReply, Scope,
-    Snapshot, StoreError, Verb,
+    Answer, Batch, Capabilities, Changeset, Conflict, Cursor, Durability, Halt, Need, PullPage,
+    PushReply, Scope, Snapshot, StoreError, Verb,
 };
-use crate::port::{RawStore, Remote};
+use crate::port::{Asking, RawStore, Remote, Resolver};
 use crate::protocol::{HttpRemote, Standard};
 
-pub(super) type DoorHost = BrowserHost<DoorRemote, DoorStore>;
+pub(super) type DoorHost = BrowserHost<DoorRemote, DoorStore, DoorResolver>;
+
+/// The application's `onConflict`, where it has one.
+pub(super) struct DoorResolver(pub(super) Option<Callbacks>);
+
+impl Resolver for DoorResolver {
+    fn ask(&self, conflict: &Conflict) -> Asking {
+        let asked = self.0.as_ref().map(|it| it.conflict(&convert::conflict(conflict)));
+        Box::pin(async move {
+            let Some(asked) = asked else { return Answer::Person };
+            let choice = asked.await.and_then(|text| convert::choice(&text).ok());
+            choice.map_or(Answer::Person, Answer::Choice)
+        })
+    }
+}
 
 /// Where the data is.
 pub(super) enum Place {

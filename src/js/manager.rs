@@ -13,7 +13,7 @@ use wasm_bindgen_futures::{future_to_promise, spawn_local};
 use super::callbacks::Callbacks;
 use super::convert;
 use super::errors::{refused, thrown};
-use super::host::{DoorHost, DoorRemote, DoorStore, Place};
+use super::host::{DoorHost, DoorRemote, DoorResolver, DoorStore, Place};
 use super::options::{Options, priority};
 use super::remote::JsRemote;
 use super::text::{Members, Object, list};
@@ -292,6 +292,15 @@ impl Door {
         })
     }
 
+    /// Brings back the side of a conflict that lost.
+    pub fn restore(&self, id: &str) -> Promise {
+        let (engine, id) = (self.engine(), known(ConflictId::parse(id), "id"));
+        promise(async move {
+            let written = engine.restore(id?).await?;
+            Ok(Some(convert::written(&written.key.id, written.op)))
+        })
+    }
+
     /// Stops syncing and closes the database.
     pub fn close(&self) {
         self.0.signals.take();
@@ -325,7 +334,8 @@ impl Door {
         let (remote, fetch) = remote(&options, &callbacks);
         let place = idb.clone().map_or_else(|| Place::Memory(MemoryStore::default()), Place::Idb);
         let host = DoorStore { place, relaxed: options.is_relaxed() };
-        let host = BrowserHost::new(&name, host, remote);
+        let resolver = DoorResolver(options.resolver.then(|| callbacks.clone()));
+        let host = BrowserHost::new(&name, host, remote).with_resolver(resolver);
         let config = Config { rules, owner: options.owner(), ..Config::default() };
         let engine = Engine::open(host, config).await?;
         if let Some(idb) = &idb

@@ -16,6 +16,9 @@ pub(super) struct Options {
     tenant: String,
     pub(super) remote: RemoteOptions,
     pub(super) token: bool,
+    /// Whether there is an `onConflict`.
+    #[serde(default)]
+    pub(super) resolver: bool,
     collections: Vec<Collection>,
     relaxed: bool,
     pub(super) allow_memory: bool,
@@ -73,7 +76,7 @@ impl Options {
     pub(super) fn rules(&self) -> Option<Rules> {
         let collections = self.collections.iter().map(Collection::rules);
         let collections = collections.collect::<Option<Map<_, _>>>()?;
-        Some(Rules { collections, ..Rules::default() })
+        Some(Rules { collections, resolver: self.resolver, ..Rules::default() })
     }
 }
 
@@ -97,6 +100,7 @@ impl Collection {
                 "server-wins" => Strategy::ServerWins,
                 "merge" => Strategy::Merge,
                 "manual" => Strategy::Manual,
+                "callback" => Strategy::Callback,
                 _ => return None,
             },
             coalesce: self.coalesce,

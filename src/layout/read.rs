@@ -499,6 +499,7 @@ fn counts(from: &mut Reader<'_>) -> Option<Counts> {
             "blocked" => &mut counts.blocked,
             "parked" => &mut counts.parked,
             "conflicts" => &mut counts.conflicts,
+            "asking" => &mut counts.asking,
             "bytes" => &mut counts.bytes,
             _ => return from.skip(),
         };

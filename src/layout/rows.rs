@@ -607,7 +607,9 @@ mod tests {
             };
             agrees(&bare, write::conflict, read::conflict);
         }
-        for meta in [meta(), Meta::default()] {
+        let mut asking = meta();
+        asking.counts.asking = 3;
+        for meta in [meta(), asking, Meta::default()] {
             agrees(&meta, write::meta, read::meta);
         }
         for fate in [

@@ -488,6 +488,9 @@ pub(super) fn meta(out: &mut Out, meta: &Meta) {
     ] {
         out.number(name, count);
     }
+    if counts.asking > 0 {
+        out.number("asking", counts.asking);
+    }
     out.close();
     out.close();
 }

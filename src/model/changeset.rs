@@ -245,6 +245,14 @@ pub struct Counts {
     pub conflicts: u64,
     /// Bytes of user data in the outbox.
     pub bytes: u64,
+    /// Open conflicts that the application's resolver is asked about (R26).
+    #[serde(skip_serializing_if = "is_zero")]
+    pub asking: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde asks for")]
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 impl Counts {

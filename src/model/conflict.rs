@@ -53,6 +53,14 @@ pub struct Conflict {
     pub resolved: Option<Resolved>,
 }
 
+impl Conflict {
+    /// Whether it is open and the application's resolver is to be asked, or is being asked.
+    #[must_use]
+    pub fn asks_resolver(&self) -> bool {
+        self.resolved.is_none() && self.asks == Asks::Callback
+    }
+}
+
 /// Who is asked to decide (R26).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Asks {
@@ -98,6 +106,15 @@ pub enum Choice {
     Merged(Presence),
     /// A side for each path; paths that are not named take the server's.
     Fields(Vec<(Path, Side)>),
+}
+
+/// What the application's resolver said of a conflict.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Answer {
+    /// It decides so.
+    Choice(Choice),
+    /// A person shall decide: it wants that, or it failed, or nothing that it said makes sense (P20).
+    Person,
 }
 
 impl Choice {

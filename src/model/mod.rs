@@ -19,7 +19,7 @@ pub use changeset::{
     Changeset, Counts, Ctx, CursorRow, Decision, Durability, FORMAT, JournalLine, Meta, Need, Root,
     Settled, Snapshot, Unreadable, Verb,
 };
-pub use conflict::{Asks, Choice, Conflict, ConflictKind, Decider, Resolved, Side};
+pub use conflict::{Answer, Asks, Choice, Conflict, ConflictKind, Decider, Resolved, Side};
 pub use edit::{Edit, Path};
 pub use entity::{Base, EntityKey, Presence, Record, Shadow, Version};
 pub use error::{Code, StoreError, SyncError};

@@ -15,6 +15,8 @@ pub struct Rules {
     pub limits: Limits,
     /// Between attempts.
     pub backoff: Backoff,
+    /// Whether the application has a resolver (R26). Without one a person is asked in its place.
+    pub resolver: bool,
 }
 
 impl Rules {

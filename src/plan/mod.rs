@@ -1,5 +1,6 @@
 //! The decisions: pure functions from a snapshot to a changeset. No async, no clock, no chance, no storage.
 
+pub mod asks;
 mod coalesce;
 mod draft;
 pub mod lead;
@@ -7,6 +8,7 @@ pub mod lost;
 pub mod pull;
 pub mod push;
 pub mod resolve;
+pub mod restore;
 pub mod strategy;
 pub mod tidy;
 pub mod transfer;

@@ -78,25 +78,32 @@ pub fn resolve(
         return refuse(Code::InvalidValue, "a side for each field needs a document on both sides");
     };
     let mut draft = Draft::new(s, rules, ctx);
-    let resolved = Resolved {
-        by: Decider::Person,
-        choice: choice.name().to_owned(),
-        at: ctx.now,
-        call: Some(call),
-    };
+    let choice = choice.name().to_owned();
+    let resolved = Resolved { by: Decider::Person, choice, at: ctx.now, call: Some(call) };
+    settle(&mut draft, conflict, &chosen, resolved);
+    draft.finish(|notice| Ok(Resolution::Done { notice }))
+}
+
+/// Closes an open conflict: what waited for it is one operation that leads from the server's side to the chosen one, or yields.
+pub(super) fn settle(
+    draft: &mut Draft<'_>,
+    conflict: &Conflict,
+    chosen: &Presence,
+    resolved: Resolved,
+) {
     let closed = Conflict { resolved: Some(resolved), ..conflict.clone() };
-    draft.conflicts.insert(id, closed);
-    let waiting = waiting(&draft, conflict);
-    match between(&conflict.theirs, &chosen) {
+    draft.conflicts.insert(conflict.id, closed);
+    let waiting = waiting(draft, conflict);
+    match between(&conflict.theirs, chosen) {
         None => {
             for seq in &waiting {
-                draft.finish_op(*seq, Fate::Yielded(id));
+                draft.finish_op(*seq, Fate::Yielded(conflict.id));
             }
         }
         Some((intent, before)) => {
             let version = draft.base(&conflict.key).and_then(|base| base.version.clone());
             let assumed = version.map_or(Assumed::Unknown, Assumed::At);
-            let derived = replace_all(&mut draft, &waiting, intent, before, assumed);
+            let derived = replace_all(draft, &waiting, intent, before, assumed);
             if let Some(derived) = derived {
                 draft.repoint(conflict.op, derived);
                 // What refers to a conflicted create on another record was blocked by it.
@@ -105,7 +112,6 @@ pub fn resolve(
         }
     }
     draft.release(conflict.op);
-    draft.finish(|notice| Ok(Resolution::Done { notice }))
 }
 
 /// The conflicted operation and what is blocked by it on its record.
@@ -181,7 +187,7 @@ fn between(theirs: &Presence, chosen: &Presence) -> Option<(Intent, Before)> {
 }
 
 /// A choice as what it stands for; nothing where it does not fit the conflict.
-fn chosen(choice: &Choice, mine: &Presence, theirs: &Presence) -> Option<Presence> {
+pub(super) fn chosen(choice: &Choice, mine: &Presence, theirs: &Presence) -> Option<Presence> {
     match choice {
         Choice::Mine => Some(mine.clone()),
         Choice::Theirs => Some(theirs.clone()),

@@ -5,8 +5,8 @@ use super::draft::{Draft, Notice, before_of};
 use crate::model::edit;
 use crate::model::map::sort;
 use crate::model::{
-    Assumed, Before, Code, Ctx, Decision, Document, EntityKey, Fate, Intent, OpId, OpState,
-    Operation, Owner, Presence, Priority, Rules, Seq, Snapshot, Stamp, SyncError,
+    Assumed, Before, Code, Ctx, Decision, Document, Edit, EntityKey, Fate, Intent, OpId, OpState,
+    Operation, Owner, Path, Presence, Priority, Rules, Seq, Snapshot, Stamp, SyncError,
 };
 use crate::planted::{self, Bug};
 
@@ -40,6 +40,13 @@ pub enum Action {
     Replace(Document),
     /// Taken away.
     Remove,
+    /// Brought back to the losing side of a conflict (P18).
+    Restore {
+        /// The losing side.
+        side: Presence,
+        /// Where it was another than the winning one. What else the record is by now, stays.
+        fields: Vec<Path>,
+    },
 }
 
 /// An accepted write.
@@ -121,7 +128,7 @@ pub fn write(
                 let mut op = Operation { intent, before, stamp, ..older };
                 op.priority = op.priority.min(priority);
                 op.folded.push(write.id);
-                if !matches!(write.action, Action::Patch(_)) {
+                if !matches!(write.action, Action::Patch(_) | Action::Restore { .. }) {
                     // The older content is not sent, so what it named is not waited for.
                     op.refs.clear();
                 }
@@ -229,14 +236,31 @@ fn intent_of(action: &Action, view: Option<&Presence>) -> Result<Intent, Refused
         (Action::Replace(document), Some(Presence::Live(_))) => {
             Ok(Intent::Replace(document.clone()))
         }
-        (Action::Remove, Some(Presence::Live(_))) => Ok(Intent::Delete),
-        (Action::Remove, Some(Presence::Deleted)) => Err(Refused::RemovedAlready),
+        (Action::Restore { side: Presence::Live(side), fields }, Some(Presence::Live(_))) => {
+            let to = |path: &Path| Edit::to(path.clone(), side.get(&path.0));
+            Ok(Intent::Change(fields.iter().map(to).collect()))
+        }
+        (Action::Restore { side: Presence::Live(side), .. }, None | Some(Presence::Deleted)) => {
+            Ok(Intent::Create(side.clone()))
+        }
+        (
+            Action::Remove | Action::Restore { side: Presence::Deleted, .. },
+            Some(Presence::Live(_)),
+        ) => Ok(Intent::Delete),
+        (
+            Action::Remove | Action::Restore { side: Presence::Deleted, .. },
+            Some(Presence::Deleted),
+        ) => Err(Refused::RemovedAlready),
         (Action::Patch(_) | Action::Replace(_), Some(Presence::Deleted)) => {
             Err(Refused::Because(gone()))
         }
-        (Action::Patch(_) | Action::Replace(_) | Action::Remove, None) => {
-            Err(Refused::Because(missing()))
-        }
+        (
+            Action::Patch(_)
+            | Action::Replace(_)
+            | Action::Remove
+            | Action::Restore { side: Presence::Deleted, .. },
+            None,
+        ) => Err(Refused::Because(missing())),
     }
 }
 

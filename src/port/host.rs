@@ -1,8 +1,8 @@
 //! All ports at once.
 
-use super::{Clock, Leadership, Remote, Rng, Store};
+use super::{Clock, Leadership, Remote, Resolver, Rng, Store};
 
-/// One type parameter instead of five.
+/// One type parameter instead of six.
 pub trait Host: 'static {
     /// Storage.
     type Store: Store;
@@ -14,6 +14,8 @@ pub trait Host: 'static {
     type Rng: Rng;
     /// Who leads.
     type Leadership: Leadership;
+    /// The application, where it decides conflicts.
+    type Resolver: Resolver;
 
     /// Storage.
     fn store(&self) -> &Self::Store;
@@ -25,4 +27,6 @@ pub trait Host: 'static {
     fn rng(&self) -> &Self::Rng;
     /// Who leads.
     fn leadership(&self) -> &Self::Leadership;
+    /// The application, where it decides conflicts.
+    fn resolver(&self) -> &Self::Resolver;
 }

@@ -5,6 +5,7 @@ mod fetch;
 mod host;
 mod leadership;
 mod remote;
+mod resolver;
 mod rng;
 mod store;
 
@@ -13,5 +14,6 @@ pub use fetch::{Fetch, FetchError, HttpRequest, HttpResponse, Method};
 pub use host::Host;
 pub use leadership::Leadership;
 pub use remote::Remote;
+pub use resolver::{Asking, NoResolver, Resolver};
 pub use rng::Rng;
 pub use store::{RawStore, Store};

@@ -12,7 +12,9 @@ use holdfast::engine::{Config, Engine, Event, StatusKind, WriteRequest};
 use holdfast::memory::MemoryStore;
 use holdfast::model::{EntityKey, Mono, OpId, OpState, Strategy, Wall};
 use holdfast::plan::write::Action;
-use holdfast::port::{Clock, Fetch, FetchError, Host, HttpRequest, HttpResponse, Method};
+use holdfast::port::{
+    Clock, Fetch, FetchError, Host, HttpRequest, HttpResponse, Method, NoResolver,
+};
 use holdfast::protocol::{HttpRemote, Standard};
 use holdfast_server_core as server;
 use serde_json::{Value, json};
@@ -160,6 +162,7 @@ impl Host for Tab {
     type Clock = Watch;
     type Rng = Lots;
     type Leadership = Lead;
+    type Resolver = NoResolver;
 
     fn store(&self) -> &MemoryStore {
         &self.store
@@ -175,6 +178,9 @@ impl Host for Tab {
     }
     fn leadership(&self) -> &Lead {
         &self.lead
+    }
+    fn resolver(&self) -> &NoResolver {
+        &NoResolver
     }
 }
 
@@ -200,7 +206,7 @@ impl Shop {
         });
         let clock = Watch(Rc::clone(&time));
         let remote = HttpRemote::new(Standard::new("/api"), Phone(Rc::clone(&line)), clock.clone());
-        let (store, lots, lead) = (MemoryStore::default(), Lots::default(), Lead);
+        let (store, lots, lead) = (MemoryStore::default(), Lots::default(), Lead::default());
         let tab = Tab { store, remote, clock, lots, lead };
         let config = Config { rules: rules(Strategy::Manual), ..Config::default() };
         let engine = holdfast::memory::contract::block_on(Engine::open(tab, config)).unwrap();

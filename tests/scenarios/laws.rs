@@ -187,6 +187,7 @@ fn balance(s: &Snapshot) {
         }
     }
     found.conflicts = s.conflicts.values().filter(|it| it.resolved.is_none()).count() as u64;
+    found.asking = s.conflicts.values().filter(|it| it.asks_resolver()).count() as u64;
     let says = Counts {
         bytes: counts.bytes,
         pending: counts.pending,
@@ -194,6 +195,7 @@ fn balance(s: &Snapshot) {
         blocked: counts.blocked,
         parked: counts.parked,
         conflicts: counts.conflicts,
+        asking: counts.asking,
         ..Counts::default()
     };
     assert_eq!(says, found, "P37: the counts and the rows");

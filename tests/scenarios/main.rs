@@ -5,6 +5,8 @@
 #[cfg(test)]
 mod answers;
 #[cfg(test)]
+mod asks;
+#[cfg(test)]
 mod coalescing;
 #[cfg(test)]
 mod conflicts;

@@ -2,12 +2,13 @@
 
 use holdfast::memory::Disk;
 use holdfast::model::{
-    Base, Batch, Choice, Code, CollectionRules, Conflict, ConflictId, Ctx, Cursor, Document,
-    EntityKey, Fate, Halt, IdSeed, Millis, Need, OpId, OpState, Operation, Outcome, Owner, Parked,
-    Path, Presence, Priority, PullPage, PushReply, RemoteChange, Root, Rules, Scope, Settled,
-    Snapshot, Strategy, SyncError, Term, Theirs, Version, Wall,
+    Answer, Base, Batch, Choice, Code, CollectionRules, Conflict, ConflictId, Ctx, Cursor,
+    Document, EntityKey, Fate, Halt, IdSeed, Millis, Need, OpId, OpState, Operation, Outcome,
+    Owner, Parked, Path, Presence, Priority, PullPage, PushReply, RemoteChange, Root, Rules, Scope,
+    Settled, Snapshot, Strategy, SyncError, Term, Theirs, Version, Wall,
 };
 use holdfast::plan;
+use holdfast::plan::asks::Answered;
 use holdfast::plan::push::{Claimed, Room};
 use holdfast::plan::resolve::{Dependents, Discarded, Resolution, Ruling};
 use holdfast::plan::write::{Action, Write};
@@ -114,6 +115,7 @@ pub(crate) fn rules(strategy: Strategy) -> Rules {
     let collections = [("orders", orders), ("customers", customers), ("stock", stock)];
     Rules {
         collections: collections.map(|(name, rules)| (name.to_owned(), rules)).into(),
+        resolver: strategy == Strategy::Callback,
         ..Rules::default()
     }
 }
@@ -185,7 +187,7 @@ impl Till {
                 let id = named.and_then(|json| holdfast::model::json::unquote(json.text()));
                 id.map(|id| EntityKey::new("customers", id)).into_iter().collect()
             }
-            Action::Remove => Vec::new(),
+            Action::Restore { .. } | Action::Remove => Vec::new(),
         };
         let (owner, schema) = (self.owner.clone(), self.schema);
         Write { id, key, action, priority, refs, owner, schema }
@@ -368,6 +370,26 @@ impl Till {
         decision.output
     }
 
+    /// The resolver was shown a conflict and says this.
+    pub(crate) fn answers(
+        &mut self,
+        shown: &Conflict,
+        answer: &Answer,
+    ) -> Result<Answered, plan::Deposed> {
+        let ctx = self.ctx();
+        let call = ctx.ids.op(0);
+        let s = self.disk.snapshot(Need::of(vec![Root::Conflict(shown.id)]));
+        let decision = plan::asks::answer(&s, shown, answer, call, &self.rules, &ctx);
+        self.commits(&decision.changes);
+        decision.output
+    }
+
+    pub(crate) fn restores(&mut self, id: ConflictId) -> Result<OpId, SyncError> {
+        let conflict = self.conflict(id);
+        let action = plan::restore::restore(&conflict)?;
+        self.write(conflict.key, action)
+    }
+
     pub(crate) fn retries(&mut self, op: OpId, patch: Option<&str>) -> Result<OpId, SyncError> {
         let call = self.ctx().ids.op(0);
         self.retries_as(op, patch, call).map(|_| call)
@@ -462,6 +484,10 @@ impl Till {
 
     pub(crate) fn fate(&self, id: OpId) -> Option<Fate> {
         self.settled(id).map(|row| row.fate)
+    }
+
+    pub(crate) fn conflict(&self, id: ConflictId) -> Conflict {
+        self.all().conflicts.get(&id).cloned().unwrap_or_else(|| panic!("{id} is not kept"))
     }
 
     pub(crate) fn open_conflict(&self) -> Conflict {

@@ -141,7 +141,7 @@ impl Walk {
             Ok(_) => {
                 // P11: what was written is what is read.
                 let expected = match &action {
-                    Action::Remove => None,
+                    Action::Remove | Action::Restore { .. } => None,
                     Action::Create(document) | Action::Replace(document) => Some(document.clone()),
                     Action::Patch(patch) => {
                         let seen = seen.and_then(|it| it.document().cloned()).unwrap();

@@ -11,12 +11,12 @@ use std::task::{Context, Poll, Waker};
 use holdfast::engine::{Config, Engine, Event, WriteRequest};
 use holdfast::memory::{Disk, MemoryStore};
 use holdfast::model::{
-    Batch, Capabilities, Changeset, Cursor, Departure, EntityKey, Halt, Intent, Mono, Need, OpId,
-    Outcome, Presence, PullPage, PushReply, RemoteChange, Scope, Snapshot, StoreError, Strategy,
-    Theirs, Verb, Version, Wall,
+    Answer, Batch, Capabilities, Changeset, Conflict, Cursor, Departure, EntityKey, Halt, Intent,
+    Mono, Need, OpId, Outcome, Presence, PullPage, PushReply, RemoteChange, Scope, Snapshot,
+    StoreError, Strategy, Theirs, Verb, Version, Wall,
 };
 use holdfast::plan::write::Action;
-use holdfast::port::{Clock, Host, Leadership, RawStore, Remote, Rng};
+use holdfast::port::{Asking, Clock, Host, Leadership, RawStore, Remote, Resolver, Rng};
 
 use crate::till::{doc, rules};
 
@@ -239,13 +239,16 @@ impl Rng for Lots {
     }
 }
 
+/// The lead is there for the asking; it may be taken away.
 #[derive(Default)]
-pub(crate) struct Lead;
+pub(crate) struct Lead {
+    pub(crate) taken: Cell<bool>,
+}
 
 impl Leadership for Lead {
     async fn acquire(&self) {}
     fn lost(&self) -> impl Future<Output = ()> {
-        pending()
+        poll_fn(|_| if self.taken.take() { Poll::Ready(()) } else { Poll::Pending })
     }
     fn release(&self) {}
 }
@@ -314,13 +317,57 @@ impl Remote for Wire {
     }
 }
 
+/// A resolver that says what it was told to say, in order; with nothing left to say it never answers.
+#[derive(Default)]
+pub(crate) struct Script {
+    pub(crate) says: Rc<RefCell<VecDeque<Line>>>,
+    /// What it was shown.
+    pub(crate) shown: RefCell<Vec<Conflict>>,
+    /// How many of its answers are awaited.
+    pub(crate) thinking: Rc<Cell<u32>>,
+    pub(crate) at_once: Rc<Cell<u32>>,
+}
+
+/// What a resolver does with one question.
+pub(crate) type Line = Box<dyn FnOnce(&Conflict) -> Asking>;
+
+/// It says so.
+pub(crate) fn says(answer: Answer) -> Line {
+    Box::new(move |_| Box::pin(std::future::ready(answer)))
+}
+
+struct Thinking(Rc<Cell<u32>>);
+
+impl Drop for Thinking {
+    fn drop(&mut self) {
+        self.0.set(self.0.get() - 1);
+    }
+}
+
+impl Resolver for Script {
+    fn ask(&self, conflict: &Conflict) -> Asking {
+        self.shown.borrow_mut().push(conflict.clone());
+        self.thinking.set(self.thinking.get() + 1);
+        self.at_once.set(self.at_once.get().max(self.thinking.get()));
+        let thinking = Thinking(Rc::clone(&self.thinking));
+        let line = self.says.borrow_mut().pop_front();
+        let asking = line.map_or_else(|| Box::pin(pending()) as Asking, |line| line(conflict));
+        Box::pin(async move {
+            let answer = asking.await;
+            drop(thinking);
+            answer
+        })
+    }
+}
+
 #[derive(Default)]
 pub(crate) struct Tab {
     pub(crate) shelf: Shelf,
     pub(crate) wire: Wire,
     time: Time,
     lots: Lots,
-    lead: Lead,
+    pub(crate) lead: Lead,
+    pub(crate) script: Script,
 }
 
 impl Host for Tab {
@@ -329,6 +376,7 @@ impl Host for Tab {
     type Clock = Time;
     type Rng = Lots;
     type Leadership = Lead;
+    type Resolver = Script;
 
     fn store(&self) -> &Shelf {
         &self.shelf
@@ -344,6 +392,9 @@ impl Host for Tab {
     }
     fn leadership(&self) -> &Lead {
         &self.lead
+    }
+    fn resolver(&self) -> &Script {
+        &self.script
     }
 }
 
@@ -411,6 +462,15 @@ impl World {
             }
         }
         panic!("P8: not in a day")
+    }
+
+    pub(crate) fn disk(&self) -> Rc<RefCell<Disk>> {
+        self.engine.host().shelf.inner.disk()
+    }
+
+    /// The time, in milliseconds since the beginning.
+    pub(crate) fn now(&self) -> u64 {
+        self.engine.host().time.now.get()
     }
 
     /// Runs the world for a while.

@@ -13,7 +13,7 @@ use holdfast::model::{
     Batch, Capabilities, Changeset, Cursor, Durability, Halt, Mono, Need, PullPage, PushReply,
     Scope, Snapshot, StoreError, Term, Verb, Wall,
 };
-use holdfast::port::{Clock, Host, Leadership, RawStore, Remote, Rng};
+use holdfast::port::{Clock, Host, Leadership, NoResolver, RawStore, Remote, Rng};
 
 use crate::mirror::Mirror;
 use crate::oracle::{Call, Commit, Oracle};
@@ -543,6 +543,7 @@ impl Host for SimHost {
     type Clock = SimClock;
     type Rng = SimRng;
     type Leadership = SimLeadership;
+    type Resolver = NoResolver;
 
     fn store(&self) -> &SimStore {
         &self.store
@@ -558,5 +559,8 @@ impl Host for SimHost {
     }
     fn leadership(&self) -> &SimLeadership {
         &self.leadership
+    }
+    fn resolver(&self) -> &NoResolver {
+        &NoResolver
     }
 }

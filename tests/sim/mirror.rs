@@ -114,6 +114,7 @@ impl Mirror {
         }
         counts.conflicts =
             self.conflicts.values().filter(|it| it.resolved.is_none()).count() as u64;
+        counts.asking = self.conflicts.values().filter(|it| it.asks_resolver()).count() as u64;
         counts
     }
 

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use holdfast::model::json::unquote;
 use holdfast::model::{
-    Assumed, Changeset, Conflict, ConflictId, ConflictKind, EntityKey, Fate, OpId, OpState,
+    Assumed, Changeset, Conflict, ConflictId, ConflictKind, Counts, EntityKey, Fate, OpId, OpState,
     Operation, Presence, Seq, Term, Version,
 };
 use holdfast::plan::write::Action;
@@ -395,9 +395,10 @@ impl Oracle {
     /// R10, counted again from the rows.
     fn balance(&self, c: &Commit<'_>) {
         let (says, is) = (c.is.meta.counts, c.is.count());
-        let rows = (is.pending, is.in_flight, is.blocked, is.parked, is.conflicts, is.bytes);
-        let said =
-            (says.pending, says.in_flight, says.blocked, says.parked, says.conflicts, says.bytes);
+        let of = |it: &Counts| {
+            [it.pending, it.in_flight, it.blocked, it.parked, it.conflicts, it.asking, it.bytes]
+        };
+        let (rows, said) = (of(&is), of(&says));
         if rows != said {
             self.fail("R10 balance", format!("{} says {said:?}, rows say {rows:?}", c.verb));
         }
@@ -548,15 +549,27 @@ fn touched(action: &Action, view: &serde_json::Map<String, Value>) -> BTreeSet<S
         Action::Replace(document) => {
             names(document).into_iter().chain(view.keys().cloned()).collect()
         }
-        Action::Remove => view.keys().cloned().collect(),
+        Action::Restore { side: Presence::Live(document), fields } if view.is_empty() => {
+            let first = |path: &holdfast::model::Path| path.0.first().cloned();
+            names(document).into_iter().chain(fields.iter().filter_map(first)).collect()
+        }
+        Action::Restore { side: Presence::Live(_), fields } => {
+            fields.iter().filter_map(|path| path.0.first().cloned()).collect()
+        }
+        Action::Remove | Action::Restore { side: Presence::Deleted, .. } => {
+            view.keys().cloned().collect()
+        }
     }
 }
 
 /// The customer that new content names.
 fn named(action: &Action) -> Option<EntityKey> {
     let document = match action {
-        Action::Create(document) | Action::Patch(document) | Action::Replace(document) => document,
-        Action::Remove => return None,
+        Action::Create(document)
+        | Action::Patch(document)
+        | Action::Replace(document)
+        | Action::Restore { side: Presence::Live(document), .. } => document,
+        Action::Remove | Action::Restore { side: Presence::Deleted, .. } => return None,
     };
     let id = document.get(&["customer".to_owned()])?;
     Some(EntityKey::new("customers", unquote(id.text())?))

@@ -81,13 +81,28 @@ fn remove(object: &mut Map<String, Value>, path: &[String]) {
 /// What a user means by a write: the fold of these is what the server must end with (P16).
 pub(crate) fn act(doc: Doc, action: &Action) -> Doc {
     match (action, doc) {
-        (Action::Create(new), None) | (Action::Replace(new), Some(_)) => Some(parse(new)),
+        (Action::Create(new), None)
+        | (Action::Replace(new), Some(_))
+        | (Action::Restore { side: Presence::Live(new), .. }, None) => Some(parse(new)),
+        (Action::Restore { side: Presence::Live(new), fields }, Some(mut old)) => {
+            for path in fields {
+                match new.get(&path.0) {
+                    Some(value) => {
+                        let value = serde_json::from_str(value.text()).expect("JSON");
+                        set(&mut old, &path.0, value);
+                    }
+                    None => remove(&mut old, &path.0),
+                }
+            }
+            Some(old)
+        }
         // Made again by a person over what is there by now: it sets its members (R1).
         (Action::Create(new), Some(mut old)) => {
             old.extend(parse(new));
             Some(old)
         }
-        (Action::Replace(_) | Action::Patch(_), None) | (Action::Remove, _) => None,
+        (Action::Replace(_) | Action::Patch(_), None)
+        | (Action::Remove | Action::Restore { side: Presence::Deleted, .. }, _) => None,
         (Action::Patch(patch), Some(mut old)) => {
             merge(&mut old, parse(patch));
             Some(old)

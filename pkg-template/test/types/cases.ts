@@ -54,7 +54,15 @@ const sync = await SyncManager.open<Documents>({
       priority: "high",
       idField: "note",
     },
-    customers: { conflicts: "server-wins" },
+    customers: { conflicts: "callback" },
+  },
+  onConflict: async (conflict, { signal }) => {
+    void (conflict.kind satisfies string);
+    if (signal.aborted || conflict.theirs === null) return "defer";
+    if (conflict.collection === "customers") {
+      return { merged: { name: conflict.mine?.name ?? conflict.theirs.name } };
+    }
+    return conflict.theirs.status === "paid" ? { keep: "theirs" } : { fields: { note: "mine" } };
   },
 });
 const orders = sync.collection("orders");
@@ -96,6 +104,8 @@ void conflicts;
 await sync.conflicts.resolve("c", { keep: "mine" });
 await sync.conflicts.resolve("c", { merged: null });
 await sync.conflicts.resolve("c", { fields: { note: "theirs" } });
+const restored: Receipt = await sync.conflicts.restore("c", { signal: AbortSignal.timeout(1) });
+void restored.synced;
 await sync.sync({ onProgress: (p) => void p.total, signal: AbortSignal.timeout(1) });
 await sync.drain();
 await using disposable = sync;
@@ -190,5 +200,9 @@ void open({ ...base, collections: { customers, orders: {}, more: {} } });
 const pull = async () => ({ changes: [], cursor: "", more: false });
 // @ts-expect-error a kind that no outcome has
 defineRemote({ pull, push: async () => ({ outcomes: [{ opId: "o", kind: "done" }] }) });
+// @ts-expect-error a handler answers with a resolution or "defer"
+void open({ ...base, collections: { customers }, onConflict: () => "mine" });
+// @ts-expect-error a document of the collections
+void open({ ...base, collections: { customers }, onConflict: () => ({ merged: { age: 7 } }) });
 // @ts-expect-error a conflict says what the server has
 defineRemote({ pull, push: async () => ({ outcomes: [{ opId: "o", kind: "conflict" }] }) });

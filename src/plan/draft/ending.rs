@@ -115,10 +115,13 @@ impl Draft<'_> {
         let open = |conflict: &Conflict| conflict.resolved.is_none();
         let ids: Set<_> = self.was.conflicts.keys().chain(self.conflicts.keys()).collect();
         for id in ids {
-            let was = self.was.conflicts.get(id).is_some_and(open);
-            let is = self.conflicts.get(id).is_some_and(open);
-            let conflicts = &mut self.meta.counts.conflicts;
-            *conflicts = conflicts.saturating_add_signed(i64::from(is) - i64::from(was));
+            let (was, is) = (self.was.conflicts.get(id), self.conflicts.get(id));
+            let counts = &mut self.meta.counts;
+            let by = i64::from(is.is_some_and(open)) - i64::from(was.is_some_and(open));
+            counts.conflicts = counts.conflicts.saturating_add_signed(by);
+            let by = i64::from(is.is_some_and(Conflict::asks_resolver))
+                - i64::from(was.is_some_and(Conflict::asks_resolver));
+            counts.asking = counts.asking.saturating_add_signed(by);
         }
     }
 }

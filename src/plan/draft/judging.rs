@@ -216,7 +216,10 @@ impl Draft<'_> {
                 self.conflicts.insert(id, Conflict { resolved: Some(resolved), ..conflict });
                 self.finish_op(seq, Fate::Yielded(id));
             }
-            Verdict::AskCallback => self.park_conflicted(seq, &base, Asks::Callback),
+            Verdict::AskCallback if self.rules.resolver => {
+                self.park_conflicted(seq, &base, Asks::Callback);
+            }
+            Verdict::AskCallback => self.park_conflicted(seq, &base, Asks::Person),
             Verdict::AskPerson => self.park_conflicted(seq, &base, Asks::Person),
         }
     }
@@ -278,7 +281,10 @@ impl Draft<'_> {
     /// A conflict record about an operation and the base it met.
     pub(super) fn open(&mut self, seq: Seq, base: &Base, asks: Asks) -> Conflict {
         let id = self.next_conflict_id();
-        self.notice.conflicts.push(id);
+        // What the resolver is asked about is told when it is known who decides.
+        if asks == Asks::Person {
+            self.notice.conflicts.push(id);
+        }
         let op = self.ops.get(&seq);
         let key = op.map_or_else(|| EntityKey::new("", ""), |op| op.key.clone());
         let mine = self.mine(&key, seq, &base.presence);
