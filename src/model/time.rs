@@ -62,9 +62,11 @@ impl Stamp {
     #[must_use]
     pub fn next(last: Option<Self>, now: Wall, device: DeviceId) -> Self {
         match last {
-            Some(last) if last.millis >= now.0 => {
-                Self { millis: last.millis, counter: last.counter.saturating_add(1), device }
-            }
+            Some(last) if last.millis >= now.0 => match last.counter.checked_add(1) {
+                Some(counter) => Self { millis: last.millis, counter, device },
+                // So many writes of one millisecond there are not: somebody drove the count to its end.
+                None => Self { millis: last.millis.saturating_add(1), counter: 0, device },
+            },
             _ => Self { millis: now.0, counter: 0, device },
         }
     }

@@ -23,6 +23,8 @@ mod overlaps;
 #[cfg(test)]
 mod parked;
 #[cfg(test)]
+mod properties;
+#[cfg(test)]
 mod pulls;
 #[cfg(test)]
 mod tidying;

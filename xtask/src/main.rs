@@ -5,6 +5,7 @@ mod bench;
 mod browser;
 mod check;
 mod demo;
+mod fuzz;
 mod kill;
 mod node;
 mod pkg;
@@ -30,6 +31,7 @@ usage: cargo xtask <command>
   size                           what a page downloads for `import \"holdfast\"`; fails over budget
   sim [--seeds N] [--minutes M] [--planted] [--replay TAPE]
   sim --table [--write]          which test proves what, and what none does; --write prints docs/promises.md
+  fuzz [--seconds N] [--target X] the decoders under libFuzzer; needs a nightly compiler
   browser [--chromium] [--firefox] [--webkit]
   replay --orders FILE           real sales through a real browser
   kill [--rounds N] [--browser chromium|firefox] [--seed S] [--no-build]
@@ -51,6 +53,7 @@ fn main() -> ExitCode {
         "pkg" => pkg::run(&rest),
         "size" => size::run(&rest),
         "sim" => sim::run(&rest),
+        "fuzz" => fuzz::run(&rest),
         "browser" => browser::run(&rest),
         "replay" => replay::run(&rest),
         "kill" => kill::run(&rest),

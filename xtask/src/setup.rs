@@ -45,6 +45,11 @@ impl Missing {
         ))
     }
 
+    /// A compiler that is not there, and how to get it.
+    pub(crate) fn toolchain(install: &str) -> Self {
+        Self(format!("missing compiler: {install}"))
+    }
+
     pub(crate) fn steps(names: Vec<String>) -> Self {
         Self(format!("not run on this machine: {}", names.join(", ")))
     }
