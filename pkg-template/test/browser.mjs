@@ -9,13 +9,16 @@ const TYPES = { js: "text/javascript", wasm: "application/wasm", html: "text/htm
 
 /**
  * Serves the package at /pkg/ and a page at every other address. `answer(request, body)` comes first: what it returns as
- * `{ status?, headers?, body }` is sent, a function gets the bare response, nothing goes on to the files. Ends with the test.
+ * `{ status?, headers?, body }` is sent, a function gets the bare response, nothing goes on to the files. With `close` every
+ * request has a connection of its own: a browser repeats by itself what was lost on one that it had used before. Ends with
+ * the test.
  */
 export async function serve(
   t,
-  { csp = "script-src 'self' 'wasm-unsafe-eval'", answer, files = {} } = {},
+  { csp = "script-src 'self' 'wasm-unsafe-eval'", answer, files = {}, close = false } = {},
 ) {
   const server = createServer(async (request, response) => {
+    if (close) response.setHeader("connection", "close");
     const chunks = [];
     for await (const chunk of request) chunks.push(chunk);
     const path = new URL(request.url, "http://x").pathname;
@@ -69,7 +72,7 @@ export async function withPage(chrome, server, body, { init } = {}) {
     const log = [];
     page.on("console", (message) => log.push(`${message.type()}: ${message.text()}`));
     page.on("pageerror", (error) => log.push(`pageerror: ${error.message}`));
-    if (init) await page.addInitScript(init);
+    for (const script of [init].flat()) if (script) await page.addInitScript(script);
     await page.goto(`${server.origin}/`);
     return await body(page, log, context);
   } finally {

@@ -10,6 +10,8 @@ export function standardServer() {
     spoil: undefined,
     records,
     effects: 0,
+    /** Every change there was, in order, each with the operation that made it. */
+    log,
     tokens: [],
     /** Somebody else writes. */
     write(collection, id, document) {
@@ -52,6 +54,10 @@ export function standardServer() {
       if (edit.set) at[path.at(-1)] = edit.value;
       else delete at[path.at(-1)];
     }
+    if (kind !== "create" && kind !== "delete" && !known)
+      return { kind: "rejected", code: "not-found", message: "never created", final: true };
+    if (kind === "delete" && !known?.document)
+      return { kind: "applied", version: known?.version ?? 0 };
     if (next?.table === 13)
       return { kind: "rejected", code: "validation", message: "no such table", final: true };
     if ((known?.version ?? null) !== assumed) {
@@ -68,7 +74,9 @@ export function standardServer() {
     const last = new Map(
       log.slice(from).map((entry) => [`${entry.collection}/${entry.id}`, entry]),
     );
-    const changes = [...last].map(([key, entry]) => ({ ...entry, ...records.get(key) }));
+    // What the server has forgotten is not told.
+    const told = [...last].filter(([key]) => records.has(key));
+    const changes = told.map(([key, entry]) => ({ ...entry, ...records.get(key) }));
     return { changes, cursor: String(log.length), more: false };
   }
   return server;
