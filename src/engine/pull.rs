@@ -2,6 +2,7 @@
 
 use super::{Engine, Stop};
 use crate::model::{Cursor, Durability, Halt, Need, PullPage, Root, Term, Verb};
+use crate::plan::identity::in_page;
 use crate::plan::pull::{Pulled, apply, restart};
 use crate::planted::{self, Bug};
 use crate::port::{Host, Remote};
@@ -71,6 +72,7 @@ impl<H: Host> Engine<H> {
         let ctx = self.ctx(Some(term));
         let mut roots = vec![Root::Cursor(self.scope.clone())];
         roots.extend(page.changes.iter().map(|change| Root::Pulled(change.key.clone())));
+        roots.extend(in_page(page, &self.config.rules));
         if !page.more {
             roots.extend(self.at_the_end(rebuilding));
         }

@@ -4,6 +4,7 @@ use super::{Engine, Stop};
 use crate::model::{
     Batch, Durability, Halt, Millis, Need, PushReply, Root, SyncError, Term, Verb, Wall,
 };
+use crate::plan::identity::{at_departure, in_reply};
 use crate::plan::push::{Room, Settled, claim, must_keep, settle};
 use crate::planted::{self, Bug};
 use crate::port::{Host, Remote};
@@ -34,11 +35,14 @@ impl<H: Host> Engine<H> {
     pub(super) async fn push_once(&self, term: Term) -> Result<Pushed, Stop> {
         let ctx = self.ctx(Some(term));
         let room = self.room();
-        let need = Need::only(vec![
+        let rules = &self.config.rules;
+        let mut roots = vec![
             Root::Flights,
             Root::Ready { limit: room.operations, now: ctx.now, horizon: self.horizon() },
-        ]);
-        let claimed = self.commit(&CLAIM, need, |s| claim(s, room, &ctx)).await??;
+        ];
+        roots.extend(at_departure(rules));
+        let need = Need::only(roots);
+        let claimed = self.commit(&CLAIM, need, |s| claim(s, room, rules, &ctx)).await??;
         if claimed.batch.is_empty() {
             return Ok(Pushed::Nothing { next_due: claimed.next_due });
         }
@@ -61,6 +65,7 @@ impl<H: Host> Engine<H> {
         let verb = if must_keep(reply) { &SETTLE_KEEP } else { &SETTLE };
         let mut roots = vec![Root::Cursor(self.scope.clone())];
         roots.extend(batch.operations.iter().map(|departure| Root::Op(departure.op)));
+        roots.extend(in_reply(batch, reply, &self.config.rules));
         let settled: Result<_, SyncError> = self
             .commit(verb, Need::of(roots), |s| settle(s, batch, reply, &self.config.rules, &ctx))
             .await;

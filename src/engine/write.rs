@@ -1,10 +1,9 @@
 //! Writes: one transaction, strict. The promise resolves when it is stored; sending is somebody else's business.
 
 use super::{Commit, Engine};
-use crate::model::json::unquote;
+use crate::model::references::named;
 use crate::model::{
-    CollectionRules, Document, Durability, EntityKey, Need, Presence, Priority, Root, SyncError,
-    Verb,
+    CollectionRules, Durability, EntityKey, Need, Presence, Priority, Root, SyncError, Verb,
 };
 use crate::plan::write::{Action, Write, Written, write};
 use crate::port::Host;
@@ -60,19 +59,13 @@ impl<H: Host> Engine<H> {
 
 /// The records that new content names, by the collection's declaration.
 fn references(action: &Action, rules: &CollectionRules) -> Vec<EntityKey> {
-    let document: &Document = match action {
+    match action {
         Action::Create(document)
         | Action::Patch(document)
         | Action::Replace(document)
-        | Action::Restore { side: Presence::Live(document), .. } => document,
-        Action::Remove | Action::Restore { side: Presence::Deleted, .. } => return Vec::new(),
-    };
-    rules
-        .references
-        .iter()
-        .filter_map(|(path, collection)| {
-            let id = unquote(document.get(&path.0)?.text())?;
-            Some(EntityKey::new(&**collection, id))
-        })
-        .collect()
+        | Action::Restore { side: Presence::Live(document), .. } => {
+            named(document, &rules.references)
+        }
+        Action::Remove | Action::Restore { side: Presence::Deleted, .. } => Vec::new(),
+    }
 }

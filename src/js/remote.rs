@@ -172,6 +172,16 @@ fn version(members: &Members) -> Result<Option<Version>, ()> {
     number.or_else(|| unquote(raw).map(Version::Opaque)).map(Some).ok_or(())
 }
 
+/// The longest id, in characters.
+const ID_CHARS: usize = 128;
+
+/// A record's id. One that is no text, or none that can be an id, is not passed over: the record would lose its name (R7, R16).
+fn named(members: &Members, name: &str) -> Result<Option<String>, ()> {
+    let Some(raw) = members.raw(name).filter(|raw| *raw != "null") else { return Ok(None) };
+    let id = unquote(raw).filter(|id| (1..=ID_CHARS).contains(&id.chars().count()));
+    id.map(Some).ok_or(())
+}
+
 fn presence(raw: &str) -> Option<Presence> {
     if raw == "null" {
         return Some(Presence::Deleted);
@@ -208,14 +218,14 @@ fn verdict(wire: &Members) -> Option<Outcome> {
                 None => None,
             },
             stamp: None,
-            assigned_id: wire.text("serverId"),
+            assigned_id: named(wire, "serverId").ok()?,
         }),
         "conflict" => {
             let theirs = match presence(wire.raw("document")?)? {
                 Presence::Live(document) => Theirs::Live { document, version, stamp: None },
                 Presence::Deleted => Theirs::Deleted { version, stamp: None },
             };
-            Some(Outcome::Conflict { theirs, other: wire.text("other"), token: None })
+            Some(Outcome::Conflict { theirs, other: named(wire, "other").ok()?, token: None })
         }
         "rejected" => Some(Outcome::Rejected {
             code: wire.text("code")?,

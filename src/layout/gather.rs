@@ -5,6 +5,7 @@ use crate::model::Set;
 
 use super::read::{self, Read};
 use super::{Key, Part, entity, text};
+use crate::model::references::named_by;
 use crate::model::scan::Reader;
 use crate::model::{EntityKey, Need, OpState, Operation, Parked, Root, Snapshot, Unreadable, Wall};
 
@@ -60,6 +61,8 @@ pub struct Gather {
     snapshot: Snapshot,
     asked: Set<Query>,
     next: Vec<Query>,
+    /// Names of which the record is wanted too.
+    followed: Set<EntityKey>,
     began: bool,
 }
 
@@ -75,6 +78,7 @@ impl Gather {
             snapshot: Snapshot::default(),
             asked: Set::new(),
             next: Vec::new(),
+            followed: Set::new(),
             began: false,
         };
         gather.get("meta", vec![text("state")]);
@@ -158,6 +162,7 @@ impl Gather {
             }
             "records" => {
                 if let Some(record) = self.read(store, &row, read::record) {
+                    self.seen(&record.key);
                     self.snapshot.records.insert(record.key.clone(), record);
                 }
             }
@@ -175,7 +180,12 @@ impl Gather {
                     return;
                 };
                 let named = EntityKey::new(&**collection, &**named);
-                self.record(&EntityKey::new(&*named.collection, &*own));
+                let key = EntityKey::new(&*named.collection, &*own);
+                if self.followed.contains(&named) {
+                    self.record(&key);
+                }
+                // A record may have become one with another since (R17).
+                self.name(&key);
                 self.snapshot.aliases.insert(named, own);
             }
             _ => {}
@@ -192,10 +202,38 @@ impl Gather {
         }
     }
 
+    /// What a name stands for, with the record.
     fn alias(&mut self, named: &EntityKey) {
+        self.followed.insert(named.clone());
+        match self.snapshot.aliases.get(named).cloned() {
+            Some(own) => self.record(&EntityKey::new(&*named.collection, own)),
+            None => self.name(named),
+        }
+    }
+
+    fn name(&mut self, named: &EntityKey) {
         if self.snapshot.meta.aliases > 0 {
             self.get("aliases", entity(named));
         }
+    }
+
+    /// A record lives under an id that the server gave another: whatever names it is read.
+    fn seen(&mut self, key: &EntityKey) {
+        for root in self.need.roots.clone() {
+            if let Root::Assigned { named, within, .. } = root
+                && named == *key
+            {
+                self.all_within(within);
+            }
+        }
+    }
+
+    fn all_within(&mut self, collections: Vec<String>) {
+        for collection in collections {
+            self.scan("records", None, vec![text(collection)]);
+        }
+        self.scan("outbox", None, Vec::new());
+        self.scan("conflicts", None, Vec::new());
     }
 
     /// With the database's own state known: what is empty need not be looked through.
@@ -210,6 +248,20 @@ impl Gather {
                     self.alias(&key);
                     self.record(&key);
                 }
+                Root::Name(named) => self.name(&named),
+                Root::Echo(op) => {
+                    if self.snapshot.meta.counts.in_outbox() > 0 {
+                        self.scan("outbox", Some("ids"), vec![text(op.to_string())]);
+                    }
+                }
+                Root::Assigned { named, within, seen } => {
+                    self.alias(&named);
+                    self.record(&named);
+                    if seen {
+                        self.all_within(within);
+                    }
+                }
+                Root::Named(_) => {}
                 Root::Op(id) => {
                     self.scan("outbox", Some("ids"), vec![text(id.to_string())]);
                     self.get("settled", vec![text(id.to_string())]);
@@ -286,12 +338,28 @@ impl Gather {
             }
             if self.snapshot.meta.aliases > 0 {
                 self.get("records", entity(&op.key));
+                self.named_records(&op);
             }
         }
         if self.need.edges {
             self.follow(&op);
         }
         self.snapshot.ops.insert(op.seq, op);
+    }
+
+    /// The records that an operation names when it leaves: the server may know them by other names.
+    fn named_records(&mut self, op: &Operation) {
+        let mut keys = Vec::new();
+        for root in &self.need.roots {
+            if let (Root::Named(declared), false) = (root, op.is_sealed())
+                && let Some(references) = declared.get(&op.key.collection)
+            {
+                keys = named_by(&op.intent, references);
+            }
+        }
+        for key in keys {
+            self.get("records", entity(&key));
+        }
     }
 
     fn follow(&mut self, op: &Operation) {

@@ -8,6 +8,7 @@ use super::conflict::Conflict;
 use super::entity::{EntityKey, Record, Version};
 use super::ids::{ConflictId, DeviceId, Epoch, IdSeed, OpId, Seq, Term};
 use super::operation::{Fate, Operation};
+use super::references::References;
 use super::remote::{Cursor, Scope};
 use super::time::{Millis, Stamp, Wall};
 
@@ -64,6 +65,21 @@ pub enum Root {
         /// How many at the most.
         limit: usize,
     },
+    /// What a server's id stands for here, without the record.
+    Name(EntityKey),
+    /// The operation that a pulled change may be the echo of.
+    Echo(OpId),
+    /// An id that the server gave or named (R16, R17): what it stands for, with the record and its queue.
+    Assigned {
+        /// The record as the server names it.
+        named: EntityKey,
+        /// Collections whose records may name it: they are read with the outbox where that id has been seen.
+        within: Vec<String>,
+        /// It may have been seen without its record.
+        seen: bool,
+    },
+    /// With [`Root::Ready`]: the records that leaving operations name, by collection and declaration.
+    Named(Map<String, References>),
 }
 
 impl Need {
@@ -126,11 +142,19 @@ impl Snapshot {
     /// The own key of a record that the server named.
     #[must_use]
     pub fn own_key(&self, named: &EntityKey) -> EntityKey {
-        match self.aliases.get(named) {
-            Some(id) => EntityKey::new(&*named.collection, &**id),
-            None => named.clone(),
-        }
+        own_key(&self.aliases, named)
     }
+}
+
+/// The own key of a record by its names. One that became one with another (R17) leads on to that, never back.
+#[must_use]
+pub fn own_key(aliases: &Map<EntityKey, String>, named: &EntityKey) -> EntityKey {
+    let mut key = named.clone();
+    for _ in 0..aliases.len() {
+        let Some(id) = aliases.get(&key) else { break };
+        key.id.clone_from(id);
+    }
+    key
 }
 
 /// A row that could not be read. It is kept as it is, and reported.

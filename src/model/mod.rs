@@ -9,6 +9,7 @@ pub mod ids;
 pub mod json;
 pub mod map;
 pub mod operation;
+pub mod references;
 pub mod remote;
 pub mod rules;
 pub(crate) mod scan;
@@ -17,7 +18,7 @@ pub mod transfer;
 
 pub use changeset::{
     Changeset, Counts, Ctx, CursorRow, Decision, Durability, FORMAT, JournalLine, Meta, Need, Root,
-    Settled, Snapshot, Unreadable, Verb,
+    Settled, Snapshot, Unreadable, Verb, own_key,
 };
 pub use conflict::{Answer, Asks, Choice, Conflict, ConflictKind, Decider, Resolved, Side};
 pub use edit::{Edit, Path};
@@ -29,6 +30,7 @@ pub use map::{Map, Set};
 pub use operation::{
     Assumed, Before, Fate, Intent, OpState, Operation, Owner, Parked, Priority, Resolve, Sent, Slot,
 };
+pub use references::References;
 pub use remote::{
     Batch, Capabilities, Cursor, Departure, Halt, Outcome, PullPage, PushReply, RemoteChange,
     Scope, Theirs,

@@ -4,6 +4,7 @@ use super::map::Map;
 
 use super::edit::Path;
 use super::operation::Priority;
+use super::references::References;
 use super::time::Millis;
 
 /// Everything a plan needs to know about the application.
@@ -39,7 +40,7 @@ pub struct CollectionRules {
     /// Of its operations, unless a write says otherwise.
     pub priority: Priority,
     /// Members that hold the id of a record in another collection.
-    pub references: Map<Path, String>,
+    pub references: References,
 }
 
 impl Default for CollectionRules {

@@ -3,6 +3,7 @@
 pub mod asks;
 mod coalesce;
 mod draft;
+pub mod identity;
 pub mod lead;
 pub mod lost;
 pub mod pull;

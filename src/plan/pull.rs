@@ -2,6 +2,7 @@
 
 use super::Deposed;
 use super::draft::{Draft, Notice};
+use super::identity::is_retired;
 use super::push::fence;
 use super::transfer::IMPORTED;
 use crate::model::{
@@ -49,10 +50,19 @@ pub fn apply(
     let mut draft = Draft::new(s, rules, ctx);
     draft.building = row.rebuilding.then_some(row.generation);
     let (mut records, mut echoes) = (0, 0);
+    // Names come before all else: what is said of one record may name another.
     for change in &page.changes {
-        let key = s.own_key(&change.key);
-        echoes += u32::from(echo(&mut draft, &key, change));
-        if take(&mut draft, &key, change, scope, &row) {
+        introduce(&mut draft, change);
+    }
+    for change in &page.changes {
+        let key = draft.own_key(&change.key);
+        let name = draft.records.get(&key).and_then(|record| record.server_id.as_ref());
+        if is_retired(name, &key, &change.key) {
+            continue;
+        }
+        let base = base_of(&draft, change);
+        echoes += u32::from(echo(&mut draft, &key, change, &base));
+        if take(&mut draft, &key, base, scope, &row) {
             records += 1;
         }
     }
@@ -78,8 +88,21 @@ fn first_row(scope: &Scope) -> CursorRow {
     }
 }
 
+/// A change that our own create made, under another id: that is what the server calls our record (R16).
+fn introduce(draft: &mut Draft<'_>, change: &RemoteChange) {
+    let Some(op) = change.op.and_then(|id| draft.find(id)) else { return };
+    let (key, away) = (op.key.clone(), op.is_away());
+    let acked = matches!(op.state, OpState::Acked { .. });
+    let elsewhere = is_elsewhere(&op.state);
+    let named = draft.records.get(&key).is_some_and(|record| record.server_id.is_some());
+    let ours = op.is_create() && key.collection == change.key.collection;
+    if ours && (away || !named && (acked || elsewhere)) {
+        draft.name(&key, &change.key.id);
+    }
+}
+
 /// A change that our own operation made: that is the verdict, whatever became of the answer (3.3).
-fn echo(draft: &mut Draft<'_>, key: &EntityKey, change: &RemoteChange) -> bool {
+fn echo(draft: &mut Draft<'_>, key: &EntityKey, change: &RemoteChange, base: &Base) -> bool {
     let Some(op) = change.op.and_then(|id| draft.find(id)) else { return false };
     let sent = op.is_sealed() && matches!(op.state, OpState::Queued { .. });
     let flying = matches!(op.state, OpState::InFlight { .. });
@@ -91,7 +114,8 @@ fn echo(draft: &mut Draft<'_>, key: &EntityKey, change: &RemoteChange) -> bool {
     if op.key != *key || !(sent || flying) {
         return false;
     }
-    draft.applied(seq, base_of(change), None);
+    let named = (change.key != *key).then(|| change.key.id.clone());
+    draft.applied(seq, base.clone(), named);
     true
 }
 
@@ -108,9 +132,9 @@ fn is_elsewhere(state: &OpState) -> bool {
     }
 }
 
-fn base_of(change: &RemoteChange) -> Base {
+fn base_of(draft: &Draft<'_>, change: &RemoteChange) -> Base {
     Base {
-        presence: change.presence.clone(),
+        presence: draft.inward(&change.key.collection, &change.presence),
         version: change.version.clone(),
         stamp: change.stamp,
         guessed: false,
@@ -121,14 +145,14 @@ fn base_of(change: &RemoteChange) -> Base {
 fn take(
     draft: &mut Draft<'_>,
     key: &EntityKey,
-    change: &RemoteChange,
+    base: Base,
     scope: &Scope,
     row: &CursorRow,
 ) -> bool {
     if draft.building.is_some() {
-        return draft.shade(key, &base_of(change));
+        return draft.shade(key, &base);
     }
-    let moved = draft.take_base(key, base_of(change));
+    let moved = draft.take_base(key, base);
     let older = draft.records.get(key).is_some_and(|record| record.generation < row.generation);
     if moved || older {
         let record = draft.record_mut(key);

@@ -2,11 +2,12 @@
 
 use super::Deposed;
 use super::draft::{Draft, Notice};
+use super::identity::{outward, server_id};
 use crate::model::map::sort_by;
 use crate::model::{
-    Assumed, Base, Batch, Changeset, Ctx, Decision, Departure, EntityKey, Epoch, Fate, Halt,
-    Intent, Millis, OpState, Operation, Outcome, Presence, PushReply, Rules, Sent, Seq, Snapshot,
-    Term, Theirs, Version, Wall,
+    Assumed, Base, Batch, Changeset, Ctx, Decision, Departure, Epoch, Fate, Halt, Intent, Millis,
+    OpState, Operation, Outcome, Presence, PushReply, Rules, Sent, Seq, Snapshot, Term, Theirs,
+    Version, Wall,
 };
 use crate::planted::{self, Bug};
 
@@ -35,7 +36,12 @@ pub struct Room {
 ///
 /// Nothing is being sent while this runs, so every operation in flight is one whose answer was lost: with an earlier leader,
 /// or with a commit of this one whose result we never saw (R22).
-pub fn claim(s: &Snapshot, room: Room, ctx: &Ctx) -> Decision<Result<Claimed, Deposed>> {
+pub fn claim(
+    s: &Snapshot,
+    room: Room,
+    rules: &Rules,
+    ctx: &Ctx,
+) -> Decision<Result<Claimed, Deposed>> {
     let term = match fence(s, ctx) {
         Ok(term) => term,
         Err(deposed) => return Decision::nothing(Err(deposed)),
@@ -74,7 +80,7 @@ pub fn claim(s: &Snapshot, room: Room, ctx: &Ctx) -> Decision<Result<Claimed, De
                 Assumed::At(version) => Some(version.clone()),
                 Assumed::Nothing | Assumed::After(_) | Assumed::Unknown => None,
             },
-            action: None,
+            action: outward(s, &op.key, &op.intent, rules),
             stamp: op.stamp,
         });
         if !matches!(op.state, OpState::InFlight { .. }) {
@@ -101,12 +107,6 @@ pub fn claim(s: &Snapshot, room: Room, ctx: &Ctx) -> Decision<Result<Claimed, De
     }
     changes.keep_meta(&s.meta, meta);
     Decision { changes, output: Ok(Claimed { batch: Batch { operations }, next_due: s.next_due }) }
-}
-
-/// The id by which the server knows a record (R16).
-fn server_id(s: &Snapshot, key: &EntityKey) -> String {
-    let record = s.records.get(key);
-    record.and_then(|record| record.server_id.clone()).unwrap_or_else(|| key.id.clone())
 }
 
 /// A leader whose term is not the newest changes nothing (P22).
@@ -160,13 +160,18 @@ pub fn settle(
     let mut draft = Draft::new(s, rules, ctx);
     let mut settled = Settled::default();
     let alone = batch.operations.len() == 1;
+    let verdict_on = |op| reply.outcomes.iter().find(|(id, _)| *id == op);
+    // Names come before all else: what is said of one record may name another.
     for departure in &batch.operations {
-        let Some(op) = draft.find(departure.op) else { continue };
-        if op.state != (OpState::InFlight { term }) || op.sends != departure.sends {
-            continue;
+        if let Some(seq) = flying(&draft, departure, term)
+            && let Some((_, outcome)) = verdict_on(departure.op)
+        {
+            name(&mut draft, seq, outcome);
         }
-        let seq = op.seq;
-        let verdict = reply.outcomes.iter().find(|(id, _)| *id == departure.op);
+    }
+    for departure in &batch.operations {
+        let Some(seq) = flying(&draft, departure, term) else { continue };
+        let verdict = verdict_on(departure.op);
         match (verdict.map(|(_, outcome)| outcome), &reply.halt) {
             (Some(outcome), _) => settle_one(&mut draft, seq, outcome, &mut settled),
             (None, Some(Halt::Unreachable))
@@ -194,6 +199,33 @@ pub fn settle(
         draft.meta.pull_due |= settled.applied > 0;
     }
     draft.finish(|notice| Ok(Settled { notice, ..settled }))
+}
+
+/// Where an operation stands that left so and has no verdict yet.
+fn flying(draft: &Draft<'_>, departure: &Departure, term: Term) -> Option<Seq> {
+    let op = draft.find(departure.op)?;
+    let flies = op.state == (OpState::InFlight { term }) && op.sends == departure.sends;
+    flies.then_some(op.seq)
+}
+
+/// Keeps what the server calls the record of an operation (R16, R17). A record that has a name gets another only where it is made
+/// anew: an answer to anything else cannot lead the name elsewhere.
+fn name(draft: &mut Draft<'_>, seq: Seq, outcome: &Outcome) {
+    let Some(op) = draft.op(seq) else { return };
+    let (key, makes) = (op.key.clone(), op.is_create());
+    let unnamed = draft.records.get(&key).is_none_or(|record| record.server_id.is_none());
+    match outcome {
+        Outcome::Applied { assigned_id: Some(assigned), .. } if makes || unnamed => {
+            draft.name(&key, assigned);
+        }
+        Outcome::Conflict { other: Some(other), .. } if makes => {
+            draft.name_other(&key, other);
+        }
+        Outcome::Applied { .. }
+        | Outcome::Conflict { .. }
+        | Outcome::Rejected { .. }
+        | Outcome::Retry { .. } => {}
+    }
 }
 
 /// What a refusal of a whole request means to its only operation (R7).
@@ -233,16 +265,14 @@ fn settle_one(draft: &mut Draft<'_>, seq: Seq, outcome: &Outcome, settled: &mut 
     match outcome {
         Outcome::Applied { version, presence, stamp, assigned_id } => {
             settled.applied += 1;
-            if let Some(assigned) = assigned_id.as_ref().filter(|assigned| **assigned != key.id) {
-                name(draft, &key, assigned);
-            }
             let never_known = version.is_none() && *presence == Some(Presence::Deleted);
             if never_known {
                 return finish_removal(draft, &op);
             }
             let guess = || op_result(draft, seq).unwrap_or(Presence::Deleted);
+            let said = presence.as_ref().map(|it| draft.inward(&key.collection, it));
             let base = Base {
-                presence: presence.clone().unwrap_or_else(guess),
+                presence: said.unwrap_or_else(guess),
                 version: version.clone(),
                 stamp: *stamp,
                 guessed: presence.is_none(),
@@ -254,14 +284,14 @@ fn settle_one(draft: &mut Draft<'_>, seq: Seq, outcome: &Outcome, settled: &mut 
             }
             draft.applied(seq, base, assigned_id.clone());
         }
-        Outcome::Conflict { theirs, .. }
+        Outcome::Conflict { theirs, other: None, .. }
             if draft.building.is_some() && is_older(draft, &op, theirs) =>
         {
             // The server was set back, or this is a very old answer: told when everything has been pulled anew (R25).
             let wait = draft.rules.backoff.delay(op.sends, draft.ctx.jitter);
             requeue(draft, seq, Some(wait), settled);
         }
-        Outcome::Conflict { theirs, .. } if contradicts(draft, &op, theirs) => {
+        Outcome::Conflict { theirs, other: None, .. } if contradicts(draft, &op, theirs) => {
             let message = "a conflict with the version that the operation was made on";
             refuse(draft, seq, ("protocol-error", message), false, settled);
         }
@@ -269,7 +299,7 @@ fn settle_one(draft: &mut Draft<'_>, seq: Seq, outcome: &Outcome, settled: &mut 
             settled.conflicts += 1;
             let base = match theirs {
                 Theirs::Live { document, version, stamp } => Some(Base {
-                    presence: Presence::Live(document.clone()),
+                    presence: draft.inward(&key.collection, &Presence::Live(document.clone())),
                     version: version.clone(),
                     stamp: *stamp,
                     guessed: false,
@@ -285,7 +315,10 @@ fn settle_one(draft: &mut Draft<'_>, seq: Seq, outcome: &Outcome, settled: &mut 
             if let Some(base) = base {
                 draft.take_base(&key, base);
             }
-            draft.decide(seq, true);
+            match draft.open_conflict(&key).filter(|_| op.is_create()).cloned() {
+                Some(conflict) => draft.join_conflict(seq, &conflict),
+                None => draft.decide(seq, true),
+            }
         }
         Outcome::Rejected { code, .. } if is_delete && (code == "not-found" || code == "gone") => {
             settled.applied += 1;
@@ -383,14 +416,6 @@ fn comparable(base: Option<&Base>, version: Option<&Version>) -> bool {
         (Some(_), None) => true,
         (Some(new), Some(known)) => new.newer_than(known).is_some(),
     }
-}
-
-/// Keeps the id that the server gave a record (R16).
-fn name(draft: &mut Draft<'_>, key: &EntityKey, assigned: &str) {
-    let named = EntityKey::new(&*key.collection, assigned);
-    draft.meta.aliases += 1;
-    draft.out.aliases.push((named, key.id.clone()));
-    draft.record_mut(key).server_id = Some(assigned.to_owned());
 }
 
 #[cfg(test)]

@@ -2,6 +2,8 @@
 
 use super::coalesce::{self, Folding};
 use super::draft::{Draft, Notice, before_of};
+use super::identity::written;
+use crate::model::References;
 use crate::model::edit;
 use crate::model::map::sort;
 use crate::model::{
@@ -78,7 +80,11 @@ pub fn write(
     let mut draft = Draft::new(s, rules, ctx);
     let key = s.own_key(&write.key);
     let view = draft.view(&key);
-    let intent = match intent_of(&write.action, view.as_ref()) {
+    let action = match in_own_ids(s, &write.action, &collection.references) {
+        Ok(action) => action,
+        Err(error) => return Decision::nothing(Err(error)),
+    };
+    let intent = match intent_of(&action, view.as_ref()) {
         Ok(intent) => intent,
         Err(Refused::RemovedAlready) => {
             return match draft.last_visible(&key) {
@@ -209,6 +215,15 @@ fn repeated_remove(
         op.folded.push(write.id);
     }
     accept(draft, key, host)
+}
+
+fn in_own_ids(s: &Snapshot, action: &Action, references: &References) -> Result<Action, SyncError> {
+    Ok(match action {
+        Action::Create(document) => Action::Create(written(s, document, references)?),
+        Action::Patch(patch) => Action::Patch(written(s, patch, references)?),
+        Action::Replace(document) => Action::Replace(written(s, document, references)?),
+        Action::Remove | Action::Restore { .. } => action.clone(),
+    })
 }
 
 enum Refused {

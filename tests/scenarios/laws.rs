@@ -13,7 +13,8 @@ use holdfast::model::{
 pub(crate) struct Laws {
     accepted: BTreeSet<OpId>,
     sealed: BTreeMap<OpId, (Intent, Sent)>,
-    versions: BTreeMap<EntityKey, Version>,
+    /// With what the server calls the record, and whether it is gone.
+    versions: BTreeMap<EntityKey, (Version, Option<String>, bool)>,
     /// Whether everything was being pulled anew.
     rebuilding: bool,
 }
@@ -79,20 +80,23 @@ impl Laws {
         }
     }
 
-    /// P12: no base moves back, but where the last page of a full pull shows the next generation (R25).
+    /// P12: no base moves back, but where the last page of a full pull shows the next generation (R25), and where a record that was
+    /// gone is made anew as another of the server's (R16).
     fn versions_grow(&mut self, s: &Snapshot) {
         let rebuilding = s.cursors.values().any(|row| row.rebuilding);
         if std::mem::replace(&mut self.rebuilding, rebuilding) && !rebuilding {
             self.versions.clear();
         }
         for record in s.records.values() {
-            let Some(version) = record.base.as_ref().and_then(|base| base.version.clone()) else {
-                continue;
-            };
-            if let Some(known) = self.versions.get(&record.key) {
+            let Some(base) = &record.base else { continue };
+            let Some(version) = base.version.clone() else { continue };
+            let (name, gone) = (record.server_id.clone(), base.presence == Presence::Deleted);
+            if let Some((known, was, was_gone)) = self.versions.get(&record.key)
+                && !(*was_gone && *was != name)
+            {
                 assert_ne!(known.newer_than(&version), Some(true), "P12: {record:?}");
             }
-            self.versions.insert(record.key.clone(), version);
+            self.versions.insert(record.key.clone(), (version, name, gone));
         }
     }
 }

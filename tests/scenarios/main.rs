@@ -13,6 +13,8 @@ mod conflicts;
 #[cfg(test)]
 mod engine;
 #[cfg(test)]
+mod identity;
+#[cfg(test)]
 mod laws;
 #[cfg(test)]
 mod life;

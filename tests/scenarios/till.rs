@@ -181,11 +181,16 @@ impl Till {
         action: Action,
         priority: Option<Priority>,
     ) -> Write {
+        let declared = &self.rules.of(&key.collection).references;
         let refs = match &action {
             Action::Create(document) | Action::Patch(document) | Action::Replace(document) => {
+                // A customer may name another, though that is not declared of all.
                 let named = document.get(&["customer".to_owned()]);
                 let id = named.and_then(|json| holdfast::model::json::unquote(json.text()));
-                id.map(|id| EntityKey::new("customers", id)).into_iter().collect()
+                let mut refs = holdfast::model::references::named(document, declared);
+                refs.extend(id.map(|id| EntityKey::new("customers", id)));
+                refs.dedup();
+                refs
             }
             Action::Restore { .. } | Action::Remove => Vec::new(),
         };
@@ -241,8 +246,10 @@ impl Till {
         let ctx = self.ctx();
         let horizon = Millis(3_600_000);
         let ready = Root::Ready { limit: room.operations, now: ctx.now, horizon };
-        let s = self.disk.snapshot(Need::only(vec![Root::Flights, ready]));
-        let decision = plan::push::claim(&s, room, &ctx);
+        let mut roots = vec![Root::Flights, ready];
+        roots.extend(plan::identity::at_departure(&self.rules));
+        let s = self.disk.snapshot(Need::only(roots));
+        let decision = plan::push::claim(&s, room, &self.rules, &ctx);
         self.commits(&decision.changes);
         decision.output
     }
@@ -276,6 +283,7 @@ impl Till {
         let batch = self.flight.clone();
         let mut roots = vec![Root::Cursor(Scope::all())];
         roots.extend(batch.operations.iter().map(|departure| Root::Op(departure.op)));
+        roots.extend(plan::identity::in_reply(&batch, reply, &self.rules));
         let s = self.disk.snapshot(Need::of(roots));
         let decision = plan::push::settle(&s, &batch, reply, &self.rules, &ctx);
         self.commits(&decision.changes);
@@ -331,6 +339,7 @@ impl Till {
         let ctx = self.ctx();
         let mut roots = vec![Root::Cursor(Scope::all()), Root::Records, Root::Outbox];
         roots.extend(page.changes.iter().map(|change| Root::Pulled(change.key.clone())));
+        roots.extend(plan::identity::in_page(page, &self.rules));
         let s = self.disk.snapshot(Need::of(roots));
         let decision = plan::pull::apply(&s, &Scope::all(), from, page, &self.rules, &ctx);
         self.commits(&decision.changes);

@@ -26,12 +26,11 @@ impl Draft<'_> {
             self.record_mut(key).server_id = Some(server_id.to_owned());
             names.push(EntityKey::new(&*key.collection, server_id));
         }
-        if there != key && !self.was.aliases.contains_key(there) {
+        if there != key && !self.aliases.contains_key(there) {
             names.push(there.clone());
         }
         for name in names {
-            self.meta.aliases += 1;
-            self.out.aliases.push((name, key.id.clone()));
+            self.keep_alias(name, &key.id);
         }
     }
 

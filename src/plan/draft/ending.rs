@@ -69,10 +69,9 @@ impl Draft<'_> {
             self.notice.changed.insert(key.clone());
         }
         record.view = view;
-        // A record that only another device has seen is known by its name until its operations have ended.
-        let named = record.server_id.is_some() && self.of(key).next().is_some();
         let nothing = record.base.is_none() && record.view.is_none() && record.shadow.is_none();
-        if nothing && !named {
+        // What the server calls a record is not forgotten with it (R16).
+        if nothing && record.server_id.is_none() {
             if was.is_some() {
                 self.out.drop_records.push(key.clone());
             }

@@ -11,7 +11,7 @@ impl Draft<'_> {
     }
 
     /// The same for the generation that is shown, alone.
-    fn show_base(&mut self, key: &EntityKey, base: Base) -> bool {
+    pub(super) fn show_base(&mut self, key: &EntityKey, base: Base) -> bool {
         let moves = base.replaces(self.base(key)) || planted::has(Bug::StalePullWins);
         if moves {
             self.record_mut(key).base = Some(base.clone());

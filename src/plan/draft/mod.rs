@@ -9,6 +9,7 @@ mod carrying;
 mod ending;
 mod generation;
 mod judging;
+mod naming;
 
 use crate::model::{Map, Set};
 
@@ -47,6 +48,8 @@ pub(super) struct Draft<'a> {
     /// The places of every record, in order: a create may have thousands of operations behind it.
     places: Vec<(EntityKey, Seq)>,
     pub(super) conflicts: Map<ConflictId, Conflict>,
+    /// From the server's ids to own ones: those that were read, and those that this transaction makes.
+    pub(super) aliases: Map<EntityKey, String>,
     pub(super) meta: Meta,
     pub(super) out: Changeset,
     pub(super) notice: Notice,
@@ -74,6 +77,7 @@ impl<'a> Draft<'a> {
             ops: was.ops.clone(),
             places,
             conflicts: was.conflicts.clone(),
+            aliases: was.aliases.clone(),
             meta: was.meta.clone(),
             out,
             notice: Notice::default(),
