@@ -280,6 +280,9 @@ fn settle_one(draft: &mut Draft<'_>, seq: Seq, outcome: &Outcome, settled: &mut 
             if !comparable(draft.base(&key), version.as_ref()) {
                 // A pull that is under way may be past the record.
                 let pull_after = Epoch(draft.meta.pulls.0 + u64::from(draft.is_filling()));
+                if follows(draft, &op) {
+                    return draft.acked_as(seq, base, pull_after);
+                }
                 return draft.acked_at(seq, &base, pull_after);
             }
             draft.applied(seq, base, assigned_id.clone());
@@ -313,7 +316,10 @@ fn settle_one(draft: &mut Draft<'_>, seq: Seq, outcome: &Outcome, settled: &mut 
                 Theirs::Unknown => None,
             };
             if let Some(base) = base {
-                draft.take_base(&key, base);
+                let known = draft.base(&key);
+                if comparable(known, base.version.as_ref()) || follows(draft, &op) {
+                    draft.take_base(&key, base);
+                }
             }
             match draft.open_conflict(&key).filter(|_| op.is_create()).cloned() {
                 Some(conflict) => draft.join_conflict(seq, &conflict),
@@ -407,6 +413,13 @@ fn finish_removal(draft: &mut Draft<'_>, op: &Operation) {
 fn op_result(draft: &Draft<'_>, seq: Seq) -> Option<Presence> {
     let op = draft.op(seq)?;
     op.replay(draft.base(&op.key).map(|base| &base.presence))
+}
+
+/// Whether what the server says of an operation is newer than our base, on a wire whose versions do not tell: nothing was
+/// pulled since the operation was made. Else the answer may be one that the server gave long ago.
+fn follows(draft: &Draft<'_>, op: &Operation) -> bool {
+    let assumed = op.sent.as_ref().and_then(|sent| sent.assumed.as_ref());
+    draft.base(&op.key).is_none_or(|base| base.version.as_ref() == assumed)
 }
 
 /// Whether the verdict's version can be compared with later ones; else the operation waits for a pull (3.3).

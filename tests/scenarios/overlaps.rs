@@ -1,10 +1,12 @@
 //! What happens at the same time (PROMISES 3.3).
 
-use holdfast::model::{Assumed, Fate, OpState, Strategy};
+use holdfast::model::{
+    Assumed, Fate, OpState, Outcome, Presence, RemoteChange, Strategy, Theirs, Version,
+};
 
 use crate::till::{
-    RETRY, Till, applied, applied_as, by, conflict, is_flying, is_queued, live, order, rejected,
-    tombstone, version,
+    RETRY, Till, applied, applied_as, by, conflict, doc, is_flying, is_queued, live, order,
+    rejected, tombstone, version,
 };
 
 /// O1, O4: the verdict is no conflict for the write, and does not clear it.
@@ -301,4 +303,42 @@ fn an_id_that_the_server_gives_is_another_name_of_the_record() {
     till.pulls(&[live("S-9", 3, r#"{"a":3}"#)]);
     till.sees("o1", r#"{"a":3}"#);
     assert_eq!(till.all().records.len(), 1);
+}
+
+/// R6, on a wire whose versions only differ: a conflict that the server answered long ago does not take back what a pull
+/// brought since.
+#[test]
+fn an_old_conflict_does_not_take_back_a_pull_where_versions_only_differ() {
+    let mut till = Till::with(Strategy::ServerWins);
+    let opaque = |text: &str| Some(Version::Opaque(text.to_owned()));
+    till.pulls(&[RemoteChange { version: opaque("a"), ..live("o1", 0, r#"{"a":1}"#) }]);
+    let op = till.patches("o1", r#"{"a":2}"#);
+    till.sends();
+    till.pulls(&[RemoteChange { version: opaque("c"), ..live("o1", 0, r#"{"a":4}"#) }]);
+    let theirs = Theirs::Live { document: doc(r#"{"a":3}"#), version: opaque("b"), stamp: None };
+    till.hears(&[(op, Outcome::Conflict { theirs, other: None, token: None })]);
+    till.sees("o1", r#"{"a":4}"#);
+}
+
+/// R6: what the server made of an acked operation is what the next write is made on.
+#[test]
+fn a_write_behind_an_acked_one_is_judged_against_the_verdict() {
+    let mut till = Till::new();
+    let first = till.creates("o1", r#"{"a":1}"#);
+    till.sends();
+    let acked = Outcome::Applied {
+        version: Some(Version::Opaque("a".into())),
+        presence: Some(Presence::Live(doc(r#"{"a":1,"made":1}"#))),
+        stamp: None,
+        assigned_id: None,
+    };
+    till.hears(&[(first, acked)]);
+    assert!(matches!(till.op(first).state, OpState::Acked { .. }));
+    till.sees("o1", r#"{"a":1,"made":1}"#);
+    let second = till.removes("o1");
+    assert_eq!(till.op(second).assumed, Assumed::At(Version::Opaque("a".into())));
+    let change = live("o1", 0, r#"{"a":1,"made":1}"#);
+    till.pulls(&[RemoteChange { version: Some(Version::Opaque("a".into())), ..change }]);
+    assert!(is_queued(&till.op(second)), "P17: our own write is no conflict");
+    assert_eq!(till.sends(), [second]);
 }

@@ -429,7 +429,8 @@ impl Remote for SimRemote {
 
     fn capabilities(&self) -> Capabilities {
         let pull_first = self.shared.pull_first;
-        Capabilities { groups: true, whole_record: false, pull_first, versions: true }
+        let versions = !self.shared.server.borrow().opaque;
+        Capabilities { groups: true, whole_record: false, pull_first, versions }
     }
 }
 

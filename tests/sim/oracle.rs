@@ -6,14 +6,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use holdfast::model::json::unquote;
 use holdfast::model::{
     Assumed, Changeset, Conflict, ConflictId, ConflictKind, Counts, EntityKey, Fate, OpId, OpState,
-    Operation, Presence, Seq, Term, Version,
+    Operation, Presence, Seq, Term,
 };
 use holdfast::plan::write::Action;
 use serde_json::Value;
 
 use crate::mirror::Mirror;
 use crate::replay::{self, Doc};
-use crate::server::{AMENDED, Server};
+use crate::server::{AMENDED, Server, number};
 
 /// A broken promise.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -449,10 +449,7 @@ impl Oracle {
 
     /// P12: what is shown falls only where the last page of a full pull shows the next generation (R25).
     fn monotonic(&self, c: &Commit<'_>, key: &EntityKey) {
-        let version = |mirror: &Mirror| match mirror.records.get(key)?.version()? {
-            Version::Number(number) => Some(*number),
-            Version::Stamp(_) | Version::Opaque(_) => None,
-        };
+        let version = |mirror: &Mirror| number(mirror.records.get(key)?.version()?);
         let rebuilding = |it: &Mirror| it.cursors.values().any(|row| row.rebuilding);
         let moves = rebuilding(c.was) && !rebuilding(c.is);
         if let Some(was) = version(c.was)
@@ -519,8 +516,8 @@ impl Oracle {
                 continue;
             };
             let changes = holdfast_server_core::Tx::changes_after(&server.memory, 0, usize::MAX);
-            for (number, key, record) in changes.expect("memory does not fail") {
-                if number > at {
+            for (change, key, record) in changes.expect("memory does not fail") {
+                if change > at {
                     break;
                 }
                 let key = EntityKey::new(&*key.collection, &*key.id);
@@ -528,10 +525,7 @@ impl Oracle {
                     true => it.base_in(row.generation),
                     false => it.base.as_ref(),
                 });
-                let known = match held.and_then(|it| it.version.as_ref()) {
-                    Some(Version::Number(number)) => *number,
-                    _ => 0,
-                };
+                let known = held.and_then(|it| number(it.version.as_ref()?)).unwrap_or_default();
                 if known < record.version {
                     let text = format!("cursor {at}, {key:?} at {known}, not {}", record.version);
                     self.fail("P13 page and cursor", text);

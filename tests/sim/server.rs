@@ -69,18 +69,21 @@ pub(crate) struct Server {
     pub(crate) most: usize,
     /// Whether a request with a `poison` document is refused as a whole.
     pub(crate) picky: bool,
+    /// Its versions can only be told equal or different.
+    pub(crate) opaque: bool,
     origins: BTreeMap<OpId, Origin>,
     last: BTreeMap<(usize, core::Key), Seq>,
 }
 
 impl Server {
-    pub(crate) fn new(page: usize, most: usize, picky: bool) -> Self {
+    pub(crate) fn new(page: usize, most: usize, picky: bool, opaque: bool) -> Self {
         Self {
             memory: core::Memory::new("e1"),
             rules: SimRules::default(),
             limits: core::Limits { page, ..core::Limits::default() },
             most,
             picky,
+            opaque,
             origins: BTreeMap::new(),
             last: BTreeMap::new(),
         }
@@ -167,7 +170,7 @@ impl Server {
             .outcomes
             .iter()
             .zip(&batch.operations)
-            .map(|(it, departure)| (departure.op, outcome(it, departure, see)))
+            .map(|(it, departure)| (departure.op, self.outcome(it, departure, see)))
             .collect();
         PushReply { outcomes, page: None, halt: None, bytes: 100 }
     }
@@ -214,7 +217,7 @@ impl Server {
         let changes = page.changes.iter().map(|it| RemoteChange {
             key: EntityKey::new(&*it.collection, &*it.id),
             presence: presence(it.document.as_ref()),
-            version: Some(Version::Number(it.version)),
+            version: Some(self.version(it.version)),
             stamp: None,
             op: OpId::parse(&it.op_id),
         });
@@ -225,6 +228,65 @@ impl Server {
             more: page.more,
             bytes: 100,
         })
+    }
+
+    /// A version as this server tells it.
+    fn version(&self, number: u64) -> Version {
+        if self.opaque { Version::Opaque(number.to_string()) } else { Version::Number(number) }
+    }
+
+    fn outcome(
+        &self,
+        it: &core::Outcome,
+        departure: &holdfast::model::Departure,
+        see: &Oracle,
+    ) -> Outcome {
+        let version = it.version.map(|number| self.version(number));
+        match it.kind {
+            core::OutcomeKind::Applied if it.version == Some(0) => Outcome::Applied {
+                version: None,
+                presence: Some(Presence::Deleted),
+                stamp: None,
+                assigned_id: None,
+            },
+            core::OutcomeKind::Applied => Outcome::Applied {
+                version,
+                presence: it.document.as_ref().map(|document| presence(document.as_ref())),
+                stamp: Some(departure.stamp),
+                assigned_id: it.server_id.clone(),
+            },
+            core::OutcomeKind::Conflict => {
+                let theirs = match it.document.as_ref().map(|document| presence(document.as_ref()))
+                {
+                    Some(Presence::Live(document)) => {
+                        Theirs::Live { document, version, stamp: None }
+                    }
+                    Some(Presence::Deleted) | None => Theirs::Deleted { version, stamp: None },
+                };
+                Outcome::Conflict { theirs, other: None, token: None }
+            }
+            core::OutcomeKind::Rejected => {
+                let code = it.code.clone().unwrap_or_default();
+                if code == "operation-id-reused" || code == "invalid" {
+                    see.fail("P5 sealed", format!("{} left twice with two contents", it.op_id));
+                }
+                Outcome::Rejected {
+                    code,
+                    message: it.message.clone().unwrap_or_default(),
+                    last: it.last.unwrap_or_default(),
+                }
+            }
+            core::OutcomeKind::Retry => Outcome::Retry { after: it.after.map(Millis) },
+        }
+    }
+}
+
+/// The number in a version, whatever the device may know of it.
+pub(crate) fn number(version: &Version) -> Option<u64> {
+    match version {
+        Version::Number(number) => Some(*number),
+        Version::Opaque(text) => text.parse().ok(),
+        Version::Stamp(_) => None,
     }
 }
 
@@ -267,10 +329,7 @@ fn operation(departure: &holdfast::model::Departure) -> core::Operation {
         op_id: departure.op.to_string(),
         key: core::Key::new(&departure.collection, &departure.id),
         intent,
-        assumed: match &departure.assumed {
-            Some(Version::Number(number)) => Some(*number),
-            _ => None,
-        },
+        assumed: departure.assumed.as_ref().and_then(number),
         at: departure.stamp.millis,
     }
 }
@@ -281,42 +340,5 @@ fn presence(document: Option<&core::Document>) -> Presence {
             Presence::Live(Document::parse(document.as_str()).expect("a document is an object"))
         }
         None => Presence::Deleted,
-    }
-}
-
-fn outcome(it: &core::Outcome, departure: &holdfast::model::Departure, see: &Oracle) -> Outcome {
-    let version = it.version.map(Version::Number);
-    match it.kind {
-        core::OutcomeKind::Applied if it.version == Some(0) => Outcome::Applied {
-            version: None,
-            presence: Some(Presence::Deleted),
-            stamp: None,
-            assigned_id: None,
-        },
-        core::OutcomeKind::Applied => Outcome::Applied {
-            version,
-            presence: it.document.as_ref().map(|document| presence(document.as_ref())),
-            stamp: Some(departure.stamp),
-            assigned_id: it.server_id.clone(),
-        },
-        core::OutcomeKind::Conflict => {
-            let theirs = match it.document.as_ref().map(|document| presence(document.as_ref())) {
-                Some(Presence::Live(document)) => Theirs::Live { document, version, stamp: None },
-                Some(Presence::Deleted) | None => Theirs::Deleted { version, stamp: None },
-            };
-            Outcome::Conflict { theirs, other: None, token: None }
-        }
-        core::OutcomeKind::Rejected => {
-            let code = it.code.clone().unwrap_or_default();
-            if code == "operation-id-reused" || code == "invalid" {
-                see.fail("P5 sealed", format!("{} left twice with two contents", it.op_id));
-            }
-            Outcome::Rejected {
-                code,
-                message: it.message.clone().unwrap_or_default(),
-                last: it.last.unwrap_or_default(),
-            }
-        }
-        core::OutcomeKind::Retry => Outcome::Retry { after: it.after.map(Millis) },
     }
 }

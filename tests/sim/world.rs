@@ -186,6 +186,7 @@ impl World {
         let quick_reads = tape.pick(2) == 0;
         let pull_first = tape.pick(4) == 3;
         let few = tape.pick(4) == 3;
+        let opaque = tape.pick(4) == 3;
         let shared = Shared {
             now: 0.into(),
             tape: tape.into(),
@@ -195,7 +196,7 @@ impl World {
             messages: 0.into(),
             bus: Vec::new().into(),
             devices: (0..DEVICES).map(|_| Device::default().into()).collect(),
-            server: Server::new(page, most, swarm.poison > 0).into(),
+            server: Server::new(page, most, swarm.poison > 0, opaque).into(),
             oracle: Oracle::new(verbose, behaviour_only),
             task: 0.into(),
             calls: BTreeMap::new().into(),
@@ -205,7 +206,9 @@ impl World {
             quick_reads,
             pull_first,
         };
-        shared.oracle.say(|| format!("{swarm:?} page {page} most {most}"));
+        shared
+            .oracle
+            .say(|| format!("{swarm:?} page {page} most {most} few {few} opaque {opaque}"));
         Self {
             shared: Rc::new(shared),
             swarm,

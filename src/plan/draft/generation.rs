@@ -17,7 +17,7 @@ impl Draft<'_> {
     }
 
     /// What is known of a record in the generation that is being built.
-    fn shadow(&self, key: &EntityKey) -> Option<&Base> {
+    pub(super) fn shadow(&self, key: &EntityKey) -> Option<&Base> {
         self.records.get(key)?.base_in(self.building?)
     }
 

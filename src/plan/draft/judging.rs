@@ -56,6 +56,17 @@ impl Draft<'_> {
         }
     }
 
+    /// The same on a wire whose versions do not compare, where the verdict is the newest that is known of the record: the base is
+    /// what the server made of the operation already.
+    pub(in crate::plan) fn acked_as(&mut self, seq: Seq, said: Base, pull_after: Epoch) {
+        let Some(op) = self.op_mut(seq) else { return };
+        op.state = OpState::Acked { pull_after };
+        let op = op.clone();
+        let wrote = op.replay(self.base_presence(&op.key));
+        self.take_base(&op.key, said.clone());
+        self.stand_on(&op, wrote.as_ref(), &said);
+    }
+
     /// Later operations that never left were made on what an applied one wrote. Where our verdict is the newest that is known
     /// of the record they stand on it, and there is nothing to judge (R6). Where the applied one had been brought over a foreign
     /// change that a later one's user never saw, what was found there stays, and the later one is judged.
@@ -419,7 +430,9 @@ impl Draft<'_> {
                 (Assumed::Unknown, Some(base)) => base.version.is_none(),
                 (Assumed::Nothing, Some(_)) => false,
                 (Assumed::After(before), base) => {
-                    if self.waits_for_ack(*before) {
+                    // Where the base may not have what is acked in it there is nothing to judge against: the next may leave (R6).
+                    let told = base.is_some_and(|base| base.version.is_some());
+                    if !(told && self.shadow(key).is_none()) && self.waits_for_ack(*before) {
                         let version = self.newest_version(key);
                         let assumed = version.map_or(Assumed::Unknown, Assumed::At);
                         if let Some(op) = self.op_mut(seq) {
