@@ -36,7 +36,7 @@ impl<H: Host> Engine<H> {
         let id = request.id.unwrap_or_else(|| ctx.ids.entity(1));
         let key = EntityKey::new(request.collection, id);
         let rules = self.config.rules.of(&key.collection);
-        let refs = references(&request.action, &rules);
+        let refs = references(&request.action, rules);
         let request = Write {
             id: ctx.ids.op(0),
             key,

@@ -4,7 +4,7 @@ use crate::model::Map;
 
 use serde::Deserialize;
 
-use crate::model::{CollectionRules, Millis, Owner, Path, Priority, Rules, Strategy};
+use crate::model::{CollectionRules, Millis, Owner, Path, Policies, Priority, Rules, Strategy};
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -96,13 +96,13 @@ impl Collection {
         let references =
             self.references.iter().map(|it| (Path::field(&*it.field), it.collection.clone()));
         let rules = CollectionRules {
-            strategy: match &*self.conflicts {
+            policies: Policies::all(match &*self.conflicts {
                 "server-wins" => Strategy::ServerWins,
                 "merge" => Strategy::Merge,
                 "manual" => Strategy::Manual,
                 "callback" => Strategy::Callback,
                 _ => return None,
-            },
+            }),
             coalesce: self.coalesce,
             priority: priority(&self.priority)?,
             references: references.collect(),

@@ -61,6 +61,11 @@ impl Json {
         from.raw().map(|text| Self(text.into()))
     }
 
+    /// A text that was put together from values.
+    pub(crate) fn from_text(text: String) -> Self {
+        Self(text.into())
+    }
+
     /// `null`.
     #[must_use]
     pub fn null() -> Self {
@@ -127,7 +132,7 @@ fn same(a: &str, b: &str, depth: usize) -> bool {
                 })
         }
         (Some(b'['), Some(b'[')) => {
-            let (x, y) = (elements(a), elements(b));
+            let (x, y) = (parts(a), parts(b));
             x.len() == y.len() && x.iter().zip(y).all(|(x, y)| same(x, y, depth))
         }
         (Some(b'"'), Some(b'"')) => unquote(a).is_some_and(|text| unquote(b) == Some(text)),
@@ -232,8 +237,13 @@ fn fields(text: &str) -> Vec<(String, Json)> {
     members(text).unwrap_or_default()
 }
 
+/// The elements of a list.
+pub(crate) fn elements(list: &Json) -> Vec<Json> {
+    parts(list.text()).into_iter().map(|text| Json(text.into())).collect()
+}
+
 /// The elements of a list's text.
-fn elements(text: &str) -> Vec<&str> {
+fn parts(text: &str) -> Vec<&str> {
     let mut found = Vec::new();
     let all = Reader::new(text).list(&mut |reader| {
         found.push(reader.raw()?);

@@ -5,9 +5,11 @@ pub mod conflict;
 pub mod edit;
 pub mod entity;
 pub mod error;
+pub mod field;
 pub mod ids;
 pub mod json;
 pub mod map;
+pub(crate) mod number;
 pub mod operation;
 pub mod references;
 pub mod remote;
@@ -24,6 +26,7 @@ pub use conflict::{Answer, Asks, Choice, Conflict, ConflictKind, Decider, Resolv
 pub use edit::{Edit, Path};
 pub use entity::{Base, EntityKey, Presence, Record, Shadow, Version};
 pub use error::{Code, StoreError, SyncError};
+pub use field::FieldRule;
 pub use ids::{ConflictId, DeviceId, Epoch, GroupId, IdSeed, OpId, Seq, Term};
 pub use json::{Document, Json, JsonError};
 pub use map::{Map, Set};
@@ -35,6 +38,6 @@ pub use remote::{
     Batch, Capabilities, Cursor, Departure, Halt, Outcome, PullPage, PushReply, RemoteChange,
     Scope, Theirs,
 };
-pub use rules::{Backoff, CollectionRules, FieldRule, Limits, Rules, Strategy};
+pub use rules::{Backoff, CollectionRules, Limits, Policies, Rules, Strategy};
 pub use time::{Millis, Mono, Stamp, Wall};
 pub use transfer::{Carried, FILE_VERSION, OutboxFile, Selection};

@@ -4,8 +4,10 @@ use serde::{Deserialize, Serialize};
 
 use super::edit::{self, Edit, Path};
 use super::entity::{EntityKey, Presence, Version};
+use super::field::FieldRule;
 use super::ids::{ConflictId, DeviceId, Epoch, GroupId, OpId, Seq, Term};
 use super::json::{Document, Json};
+use super::rules::CollectionRules;
 use super::time::{Stamp, Wall};
 
 /// One stored change on its way to the server. It never leaves the outbox but through a [`Fate`].
@@ -321,15 +323,89 @@ impl Operation {
         self.intent.bytes()
     }
 
-    /// What it does to a record: one step of `replay` (R1).
+    /// What it does to a record: one step of the view, by the rule of each member (R1). What an acked operation left is not
+    /// calculated again, and a sealed one that finds what it left is not applied again: the server has it.
     #[must_use]
-    pub fn replay(&self, on: Option<&Presence>) -> Option<Presence> {
-        self.intent.replay(on)
+    pub fn replay(&self, on: Option<&Presence>, rules: &CollectionRules) -> Option<Presence> {
+        match on {
+            Some(Presence::Live(there)) if !matches!(self.state, OpState::Acked { .. }) => {
+                let meets = |path: &Path| there.get(&path.0);
+                let met = |path: &Path, mine: &Json| {
+                    self.is_sealed() && meets(path).as_ref() == Some(mine)
+                };
+                self.intent
+                    .calculated(rules, &|rule, path, mine| {
+                        let was = self.before.at(path);
+                        let new = || rule.over(was.as_ref(), Some(mine), meets(path).as_ref());
+                        if met(path, mine) { None } else { new() }
+                    })
+                    .replay(on)
+            }
+            Some(_) | None => self.intent.replay(on),
+        }
+    }
+
+    /// What it does, for somebody who finds other values: members with a rule that calculates keep what was done to them.
+    #[must_use]
+    pub fn over(&self, found: &dyn Fn(&Path) -> Option<Json>, rules: &CollectionRules) -> Intent {
+        self.intent.calculated(rules, &|rule, path, mine| {
+            rule.over(self.before.at(path).as_ref(), Some(mine), found(path).as_ref())
+        })
+    }
+
+    /// Takes new coordinates: it is as if it had found other values (R4, R6).
+    pub fn stand_on(&mut self, found: Before, rules: &CollectionRules) {
+        self.intent = self.over(&|path| found.at(path), rules);
+        self.before = found;
     }
 }
 
+impl Before {
+    /// What was found at a path.
+    #[must_use]
+    pub fn at(&self, path: &Path) -> Option<Json> {
+        match self {
+            Self::Nothing => None,
+            Self::Whole(document) => document.as_ref().and_then(|document| document.get(&path.0)),
+            Self::Paths(paths) => {
+                paths.iter().find(|(at, _)| at == path).and_then(|(_, Slot(value))| value.clone())
+            }
+        }
+    }
+}
+
+/// A value in the place of one that was written at a path under a rule; nothing where that stays.
+type Calculate<'a> = &'a dyn Fn(&FieldRule, &Path, &Json) -> Option<Json>;
+
 impl Intent {
-    /// What it does to a record. A change of a record that is gone changes nothing: its conflict will be judged.
+    /// With other values in the members whose rule calculates.
+    #[must_use]
+    pub fn calculated(&self, rules: &CollectionRules, value: Calculate<'_>) -> Self {
+        if rules.fields.is_empty() {
+            return self.clone();
+        }
+        let again = |edit: &Edit| {
+            let (path, mine) = (edit.path(), edit.value()?);
+            let value = value(rules.calculating(path)?, path, mine)?;
+            Some(Edit::Set { path: path.clone(), value })
+        };
+        let whole = |document: &Document| {
+            let edits: Vec<Edit> = sets(document).iter().filter_map(again).collect();
+            edit::apply(document, &edits)
+        };
+        match self {
+            Self::Create(document) => Self::Create(whole(document)),
+            Self::Replace(document) => Self::Replace(whole(document)),
+            Self::Change(edits) => {
+                let edits = edits.iter().map(|edit| again(edit).unwrap_or_else(|| edit.clone()));
+                Self::Change(edits.collect())
+            }
+            Self::Delete | Self::Resolve(_) => self.clone(),
+        }
+    }
+
+    /// What it does to a record as it stands written, and so on a server. A change of a record that is gone changes nothing: its
+    /// conflict will be judged.
     #[must_use]
     pub fn replay(&self, on: Option<&Presence>) -> Option<Presence> {
         match (self, on) {

@@ -1,8 +1,9 @@
 //! What an application declares once, at `open`: how conflicts are settled, what may fold, what the limits are.
 
-use super::map::Map;
-
+use super::conflict::ConflictKind;
 use super::edit::Path;
+use super::field::FieldRule;
+use super::map::Map;
 use super::operation::Priority;
 use super::references::References;
 use super::time::Millis;
@@ -18,23 +19,25 @@ pub struct Rules {
     pub backoff: Backoff,
     /// Whether the application has a resolver (R26). Without one a person is asked in its place.
     pub resolver: bool,
+    /// Of records in collections that were not declared: such are pulled, and kept.
+    pub undeclared: CollectionRules,
 }
 
 impl Rules {
     /// The rules of a collection; a pulled record of an undeclared one is kept under the defaults.
     #[must_use]
-    pub fn of(&self, collection: &str) -> CollectionRules {
-        self.collections.get(collection).cloned().unwrap_or_default()
+    pub fn of(&self, collection: &str) -> &CollectionRules {
+        self.collections.get(collection).unwrap_or(&self.undeclared)
     }
 }
 
 /// What an application declares of one collection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CollectionRules {
-    /// How conflicts are settled.
-    pub strategy: Strategy,
-    /// Rules of single members, by path.
-    pub fields: Map<Path, FieldRule>,
+    /// How conflicts are settled where no rule of a member says so.
+    pub policies: Policies,
+    /// Rules of single members, by the name at the top of the document.
+    pub fields: Map<String, FieldRule>,
     /// Whether edits that never left become one operation.
     pub coalesce: bool,
     /// Of its operations, unless a write says otherwise.
@@ -46,11 +49,63 @@ pub struct CollectionRules {
 impl Default for CollectionRules {
     fn default() -> Self {
         Self {
-            strategy: Strategy::Merge,
+            policies: Policies::all(Strategy::Merge),
             fields: Map::new(),
             coalesce: true,
             priority: Priority::Normal,
             references: Map::new(),
+        }
+    }
+}
+
+impl CollectionRules {
+    /// The rule of a member, and of everything in it.
+    #[must_use]
+    pub fn field(&self, path: &Path) -> Option<&FieldRule> {
+        self.fields.get(path.root())
+    }
+
+    /// The rule that adds up what was done to exactly this path.
+    #[must_use]
+    pub fn calculating(&self, path: &Path) -> Option<&FieldRule> {
+        let whole = path.0.len() == 1;
+        self.field(path).filter(|rule| whole && rule.calculates())
+    }
+}
+
+/// A strategy for each kind of conflict.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Policies {
+    /// Both changed the record.
+    pub update_update: Strategy,
+    /// We changed it, the server deleted it.
+    pub update_delete: Strategy,
+    /// We deleted it, the server changed it.
+    pub delete_update: Strategy,
+    /// Both made it.
+    pub create_create: Strategy,
+}
+
+impl Policies {
+    /// One strategy for everything.
+    #[must_use]
+    pub const fn all(strategy: Strategy) -> Self {
+        Self {
+            update_update: strategy,
+            update_delete: strategy,
+            delete_update: strategy,
+            create_create: strategy,
+        }
+    }
+
+    /// The strategy for a kind of conflict.
+    #[must_use]
+    pub fn of(&self, kind: ConflictKind) -> Strategy {
+        match kind {
+            ConflictKind::UpdateUpdate => self.update_update,
+            ConflictKind::UpdateDelete => self.update_delete,
+            ConflictKind::DeleteUpdate => self.delete_update,
+            ConflictKind::CreateCreate => self.create_create,
         }
     }
 }
@@ -70,31 +125,6 @@ pub enum Strategy {
     Manual,
     /// The application's resolver.
     Callback,
-}
-
-/// How one member is merged.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum FieldRule {
-    /// The server's value.
-    Server,
-    /// The device's value.
-    Client,
-    /// The newer value.
-    LastWriteWins,
-    /// Members added and removed.
-    Set,
-    /// Differences are added up.
-    Counter,
-    /// The greater value.
-    Max,
-    /// The lesser value.
-    Min,
-    /// Never moves backwards in this list.
-    Monotonic(Vec<String>),
-    /// Both lists, one after the other.
-    Append,
-    /// A person.
-    Manual,
 }
 
 /// How much may wait, and how much may leave at once.

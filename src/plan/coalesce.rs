@@ -2,7 +2,7 @@
 
 use super::draft::{before_of, undo};
 use crate::model::edit;
-use crate::model::{Before, Document, Edit, Intent, Operation, Presence};
+use crate::model::{Before, CollectionRules, Document, Intent, Operation, Presence};
 
 /// What becomes of an older operation and a newer write on the same record.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,9 +15,38 @@ pub(super) enum Folding {
     Apart,
 }
 
-/// The table. The caller has made sure that the older was never sent and is of the same owner, schema and group.
-pub(super) fn fold(older: &Operation, newer: &Intent, view: Option<&Presence>) -> Folding {
-    let view = view.and_then(Presence::document);
+/// The table. The caller has made sure that the older was never sent and is of the same owner, schema and group. `view` is what
+/// the newer was written over, `beneath` the same without the older.
+pub(super) fn fold(
+    older: &Operation,
+    newer: &Intent,
+    view: Option<&Presence>,
+    beneath: &dyn Fn() -> Option<Presence>,
+    rules: &CollectionRules,
+) -> Folding {
+    let folding = compose(older, newer, view.and_then(Presence::document), rules);
+    let Folding::Into(intent, before) = &folding else { return folding };
+    if rules.fields.is_empty() {
+        return folding;
+    }
+    // A rule may be one that cannot say both in one: a greatest value that was lowered. Then they stay two.
+    let both = Operation { intent: intent.clone(), before: before.clone(), ..older.clone() };
+    let (shown, said) = (both.replay(beneath().as_ref(), rules), newer.replay(view));
+    let at = |presence: &Option<Presence>, name: &String| {
+        let document = presence.as_ref().and_then(Presence::document)?;
+        document.get(std::slice::from_ref(name))
+    };
+    let says_both = rules.fields.keys().all(|name| at(&shown, name) == at(&said, name));
+    if says_both { folding } else { Folding::Apart }
+}
+
+fn compose(
+    older: &Operation,
+    newer: &Intent,
+    view: Option<&Document>,
+    rules: &CollectionRules,
+) -> Folding {
+    let newer = &translated(&older.intent, newer, view, rules);
     match (&older.intent, newer) {
         (Intent::Create(document), Intent::Change(edits)) => {
             Folding::Into(Intent::Create(edit::apply(document, edits)), older.before.clone())
@@ -55,6 +84,27 @@ pub(super) fn fold(older: &Operation, newer: &Intent, view: Option<&Presence>) -
     }
 }
 
+/// The newer edit in coordinates of the older one. It was written over the view, where a rule may have calculated with what others
+/// did: what it did to a value there, it does to the value that the older one leaves (R13).
+fn translated(
+    older: &Intent,
+    newer: &Intent,
+    view: Option<&Document>,
+    rules: &CollectionRules,
+) -> Intent {
+    newer.calculated(rules, &|rule, path, mine| {
+        let left = match older {
+            Intent::Create(document) | Intent::Replace(document) => document.get(&path.0),
+            Intent::Change(edits) => {
+                edits.iter().rfind(|edit| edit.path() == path)?.value().cloned()
+            }
+            Intent::Delete | Intent::Resolve(_) => None,
+        };
+        let was = view.and_then(|view| view.get(&path.0));
+        rule.over(was.as_ref(), Some(mine), left.as_ref())
+    })
+}
+
 /// What the whole record was before the older operation: the view with its edits undone (R4).
 fn whole_before(older: &Operation, view: Option<&Document>) -> Before {
     match (&older.before, view) {
@@ -76,19 +126,25 @@ fn keep_known(known: &Before, fresh: Before) -> Before {
     Before::Paths(fresh)
 }
 
-/// The edits of a patch of an operation that waits: what `edit` on a parked entry does.
-pub(super) fn amend(intent: &Intent, patch: &Document, shown: Option<&Document>) -> Option<Intent> {
+/// An operation that waits for a person, with a patch of what they were shown: what `edit` on a parked entry does.
+pub(super) fn amend(
+    op: &Operation,
+    patch: &Document,
+    shown: Option<&Document>,
+    rules: &CollectionRules,
+) -> Option<(Intent, Before)> {
     let patched =
         |document: &Document| edit::apply(document, &edit::from_merge_patch(document, patch));
-    match intent {
-        Intent::Create(document) => Some(Intent::Create(patched(document))),
-        Intent::Replace(document) => Some(Intent::Replace(patched(document))),
-        Intent::Change(edits) => {
-            let over: Vec<Edit> = match shown {
-                Some(shown) => edit::from_merge_patch(shown, patch),
-                None => edit::from_merge_patch(&Document::parse("{}").ok()?, patch),
-            };
-            Some(Intent::Change(edit::fold(edits, &over)))
+    match &op.intent {
+        Intent::Create(document) => Some((Intent::Create(patched(document)), op.before.clone())),
+        Intent::Replace(document) => Some((Intent::Replace(patched(document)), op.before.clone())),
+        Intent::Change(_) => {
+            let shown = shown.cloned().or_else(|| Document::parse("{}").ok())?;
+            let over = Intent::Change(edit::from_merge_patch(&shown, patch));
+            match compose(op, &over, Some(&shown), rules) {
+                Folding::Into(intent, before) => Some((intent, before)),
+                Folding::Annihilate | Folding::Apart => None,
+            }
         }
         Intent::Delete | Intent::Resolve(_) => None,
     }

@@ -412,7 +412,7 @@ fn finish_removal(draft: &mut Draft<'_>, op: &Operation) {
 /// The record after an operation, as far as we can tell.
 fn op_result(draft: &Draft<'_>, seq: Seq) -> Option<Presence> {
     let op = draft.op(seq)?;
-    op.replay(draft.base(&op.key).map(|base| &base.presence))
+    op.intent.replay(draft.base(&op.key).map(|base| &base.presence))
 }
 
 /// Whether what the server says of an operation is newer than our base, on a wire whose versions do not tell: nothing was

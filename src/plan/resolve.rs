@@ -7,9 +7,9 @@ use crate::model::edit;
 use crate::model::map::sort;
 use crate::model::operation::sets;
 use crate::model::{
-    Assumed, Before, Choice, Code, Conflict, ConflictId, Ctx, Decider, Decision, Document, Edit,
-    EntityKey, Fate, Intent, OpId, OpState, Operation, Parked, Path, Presence, Priority, Resolved,
-    Rules, Seq, Side, Slot, Snapshot, SyncError, Version,
+    Assumed, Before, Choice, Code, CollectionRules, Conflict, ConflictId, Ctx, Decider, Decision,
+    Document, Edit, EntityKey, Fate, Intent, OpId, OpState, Operation, Parked, Path, Presence,
+    Priority, Resolved, Rules, Seq, Side, Slot, Snapshot, SyncError, Version,
 };
 
 /// What became of a decision.
@@ -231,14 +231,16 @@ pub fn retry(
     let mut after = draft.last_visible(&op.key).map(|last| last.id);
     for (index, seq) in draft.standing_on(op).into_iter().enumerate() {
         let Some(old) = draft.op(seq).cloned() else { continue };
-        let intent = match patch.filter(|_| index == 0) {
-            None => Some(old.intent.clone()),
-            Some(patch) => coalesce::amend(&old.intent, patch, snapshot.as_ref()),
+        let law = rules.of(&old.key.collection);
+        let said = match patch.filter(|_| index == 0) {
+            None => Some((old.intent.clone(), old.before.clone())),
+            Some(patch) => coalesce::amend(&old, patch, snapshot.as_ref(), law),
         };
-        let Some(intent) = intent else {
+        let Some((intent, before)) = said else {
             return refuse(Code::InvalidValue, "a removal has no content to edit");
         };
-        let Some((intent, before)) = over(&intent, view.as_ref()) else {
+        let old = Operation { intent, before, ..old };
+        let Some((intent, before)) = over(&old, view.as_ref(), law) else {
             return refuse(Code::Gone, "the record that the operation changes is gone");
         };
         // The first of the new operations is the call: that makes a repeat of it recognisable.
@@ -283,9 +285,17 @@ pub fn retry(
 }
 
 /// An operation in coordinates of what the record is now; nothing where there is nothing to change.
-fn over(intent: &Intent, view: Option<&Presence>) -> Option<(Intent, Before)> {
+fn over(
+    op: &Operation,
+    view: Option<&Presence>,
+    rules: &CollectionRules,
+) -> Option<(Intent, Before)> {
     let live = view.and_then(Presence::document);
-    match (intent, live) {
+    let intent = match live {
+        Some(live) => op.over(&|path| live.get(&path.0), rules),
+        None => op.intent.clone(),
+    };
+    match (&intent, live) {
         // It sets its fields, as its replay does (R1): what others put there stays.
         (Intent::Create(document), Some(live)) => {
             let mut edits = sets(document);
@@ -478,6 +488,7 @@ fn with_referrers(draft: &Draft<'_>, create: &Operation) -> Vec<Seq> {
 fn compose_out(draft: &mut Draft<'_>, gone: &Operation) {
     // Those that were made on it, directly or on one another, in order.
     let mut chain: Vec<Operation> = Vec::new();
+    let rules = draft.rules.of(&gone.key.collection);
     for seq in draft.queue(&gone.key) {
         let Some(op) = draft.op(seq) else { continue };
         let Assumed::After(on) = op.assumed else { continue };
@@ -490,7 +501,8 @@ fn compose_out(draft: &mut Draft<'_>, gone: &Operation) {
             op.assumed = gone.assumed.clone();
         }
         let free = |path: &Path| !chain.iter().any(|other| touches(other, path));
-        match (&mut op.before, &gone.before) {
+        let mut found = op.before.clone();
+        match (&mut found, &gone.before) {
             (Before::Paths(paths), Before::Paths(known)) => {
                 for (path, slot) in paths.iter_mut().filter(|(path, _)| free(path)) {
                     *slot = undone(path, slot, known);
@@ -507,11 +519,12 @@ fn compose_out(draft: &mut Draft<'_>, gone: &Operation) {
             }
             (Before::Whole(before), Before::Whole(was)) => {
                 let was = was.clone().map(Presence::Live);
-                let was = chain.iter().fold(was, |was, op| op.replay(was.as_ref()));
+                let was = chain.iter().fold(was, |was, op| op.replay(was.as_ref(), rules));
                 *before = was.as_ref().and_then(Presence::document).cloned();
             }
             (Before::Nothing | Before::Whole(_) | Before::Paths(_), _) => {}
         }
+        op.stand_on(found, rules);
         chain.push(op.clone());
     }
 }

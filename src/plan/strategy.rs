@@ -1,8 +1,8 @@
 //! What to do where both sides changed a record: a pure function of before, after, theirs and the declared rules (R4, P18).
 
 use crate::model::{
-    Base, Before, CollectionRules, Document, Edit, Intent, Json, Operation, Path, Presence, Slot,
-    Strategy,
+    Base, Before, CollectionRules, ConflictKind, Document, Edit, FieldRule, Intent, Json,
+    Operation, Path, Presence, Strategy,
 };
 use crate::model::{edit, operation};
 
@@ -13,21 +13,53 @@ pub enum Verdict {
     Same,
     /// These edits say the same over the server's side.
     Rebase(Vec<Edit>),
+    /// These edits are what is left of ours over the server's side, where a rule or a policy took sides. A conflict record keeps
+    /// what lost.
+    Settle(Vec<Edit>, Won),
     /// The server's side stands; ours is kept in the conflict record.
     TakeTheirs,
-    /// Ours stands as a whole.
+    /// Ours stands as a whole, and nobody said anything else.
     KeepMine,
+    /// Ours stands as a whole; the server's side is kept in the conflict record.
+    Prevail,
     /// The application's resolver decides.
     AskCallback,
     /// A person decides.
     AskPerson,
 }
 
+/// Who won where sides were taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Won {
+    /// The device, at every path.
+    Mine,
+    /// One here, the other there.
+    Both,
+}
+
+/// What the two sides did.
+#[must_use]
+pub fn kind_of(intent: &Intent, theirs: &Presence) -> ConflictKind {
+    match (intent, theirs) {
+        (Intent::Delete, _) => ConflictKind::DeleteUpdate,
+        (_, Presence::Deleted) => ConflictKind::UpdateDelete,
+        (Intent::Create(_), Presence::Live(_)) => ConflictKind::CreateCreate,
+        (Intent::Change(_) | Intent::Replace(_) | Intent::Resolve(_), Presence::Live(_)) => {
+            ConflictKind::UpdateUpdate
+        }
+    }
+}
+
 /// Judges the first operation of a record against what the server has. Never looks at the version: two sides conflict only
 /// where both changed a value, and to different values (P17).
 #[must_use]
 pub fn judge(op: &Operation, theirs: &Base, rules: &CollectionRules) -> Verdict {
-    let mine_is_newer = theirs.stamp.is_none_or(|stamp| op.stamp > stamp);
+    let judge = Judge {
+        before: &op.before,
+        rules,
+        policy: rules.policies.of(kind_of(&op.intent, &theirs.presence)),
+        mine_is_newer: theirs.stamp.is_none_or(|stamp| op.stamp > stamp),
+    };
     match (&op.intent, &theirs.presence) {
         (Intent::Delete, Presence::Deleted) => Verdict::Same,
         (Intent::Resolve(resolve), presence) => {
@@ -41,26 +73,20 @@ pub fn judge(op: &Operation, theirs: &Base, rules: &CollectionRules) -> Verdict 
             if unchanged(&op.before, theirs) {
                 Verdict::KeepMine
             } else {
-                settle(rules.strategy, mine_is_newer)
+                judge.whole()
             }
         }
         // Somebody made and removed a record of this id before: ours is a new one.
         (Intent::Create(_), Presence::Deleted) => Verdict::KeepMine,
-        (Intent::Change(_) | Intent::Replace(_), Presence::Deleted) => {
-            settle(rules.strategy, mine_is_newer)
-        }
+        (Intent::Change(_) | Intent::Replace(_), Presence::Deleted) => judge.whole(),
         (Intent::Create(document), Presence::Live(theirs)) => {
-            merge(&operation::sets(document), &Before::Nothing, theirs, rules, mine_is_newer)
+            judge.members(&operation::sets(document), theirs)
         }
-        (Intent::Change(edits), Presence::Live(theirs)) => {
-            merge(edits, &op.before, theirs, rules, mine_is_newer)
-        }
+        (Intent::Change(edits), Presence::Live(theirs)) => judge.members(edits, theirs),
         (Intent::Replace(document), Presence::Live(theirs)) => match &op.before {
-            Before::Whole(Some(before)) => {
-                merge(&edit::diff(before, document), &op.before, theirs, rules, mine_is_newer)
-            }
+            Before::Whole(Some(before)) => judge.members(&edit::diff(before, document), theirs),
             Before::Whole(None) | Before::Nothing | Before::Paths(_) => {
-                merge(&operation::sets(document), &op.before, theirs, rules, mine_is_newer)
+                judge.members(&operation::sets(document), theirs)
             }
         },
     }
@@ -70,41 +96,134 @@ fn unchanged(before: &Before, theirs: &Document) -> bool {
     matches!(before, Before::Whole(Some(before)) if before == theirs)
 }
 
-/// A conflict that no field rule settles.
-fn settle(strategy: Strategy, mine_is_newer: bool) -> Verdict {
-    match strategy {
-        Strategy::ServerWins => Verdict::TakeTheirs,
-        Strategy::ClientWins => Verdict::KeepMine,
-        Strategy::LastWriteWins if mine_is_newer => Verdict::KeepMine,
-        Strategy::LastWriteWins => Verdict::TakeTheirs,
-        Strategy::Merge | Strategy::Manual => Verdict::AskPerson,
-        Strategy::Callback => Verdict::AskCallback,
-    }
+struct Judge<'a> {
+    before: &'a Before,
+    rules: &'a CollectionRules,
+    policy: Strategy,
+    mine_is_newer: bool,
 }
 
-/// Path by path: what only we changed is kept, what only they changed is theirs, what both changed is a conflict.
-fn merge(
-    edits: &[Edit],
-    before: &Before,
-    theirs: &Document,
-    rules: &CollectionRules,
-    mine_is_newer: bool,
-) -> Verdict {
-    let mut kept: Vec<Edit> = Vec::new();
-    let mut conflict = false;
-    let after = after(edits);
-    for (path, mine) in &after {
-        let (was, theirs) = (found(before, path), theirs.get(&path.0));
-        if theirs == *mine || was == *mine {
-            continue;
+/// What becomes of one path.
+enum Step {
+    /// There is nothing to say: they have it, or we said nothing.
+    Nothing,
+    /// Only we said something, or the member's rule keeps or calculates it.
+    Keep(Edit),
+    /// Both did: ours, by the member's rule.
+    Mine(Edit),
+    /// Both did: theirs, by the member's rule.
+    Theirs,
+    /// Both did, and no rule settles it.
+    Contested(Edit),
+    /// Both did, and the rule wants a person.
+    Person,
+}
+
+impl Judge<'_> {
+    /// A conflict about the whole record: no rule of a member settles it.
+    fn whole(&self) -> Verdict {
+        match self.policy {
+            Strategy::ServerWins => Verdict::TakeTheirs,
+            Strategy::ClientWins => Verdict::Prevail,
+            Strategy::LastWriteWins if self.mine_is_newer => Verdict::Prevail,
+            Strategy::LastWriteWins => Verdict::TakeTheirs,
+            Strategy::Merge | Strategy::Manual => Verdict::AskPerson,
+            Strategy::Callback => Verdict::AskCallback,
         }
-        conflict |= theirs != was;
-        kept.push(Edit::to(path.clone(), mine.clone()));
     }
-    match (conflict, kept.is_empty()) {
-        (true, _) => settle(rules.strategy, mine_is_newer),
-        (false, true) => Verdict::Same,
-        (false, false) => Verdict::Rebase(kept),
+
+    /// Path by path: what only we changed is kept, what only they changed is theirs. What both changed goes by the member's rule,
+    /// and what has none by the policy. A policy decides over all of our paths without a rule as one: half an edit may say
+    /// something that nobody meant.
+    fn members(&self, edits: &[Edit], theirs: &Document) -> Verdict {
+        let (mut ruled, mut all) = (Vec::new(), Vec::new());
+        let (mut mine_won, mut theirs_won, mut contested) = (false, false, false);
+        for (path, mine) in &after(edits) {
+            let edit = match self.step(path, mine.as_ref(), theirs.get(&path.0).as_ref()) {
+                Step::Nothing => continue,
+                Step::Theirs => {
+                    theirs_won = true;
+                    continue;
+                }
+                Step::Person => return Verdict::AskPerson,
+                Step::Keep(edit) => edit,
+                Step::Mine(edit) => {
+                    mine_won = true;
+                    edit
+                }
+                Step::Contested(edit) => {
+                    contested = true;
+                    all.push(edit);
+                    continue;
+                }
+            };
+            if self.rules.field(path).is_some() {
+                ruled.push(edit.clone());
+            }
+            all.push(edit);
+        }
+        let kept = if contested {
+            match self.policy {
+                Strategy::LastWriteWins | Strategy::ClientWins
+                    if self.mine_is_newer || self.policy == Strategy::ClientWins =>
+                {
+                    mine_won = true;
+                    all
+                }
+                Strategy::ServerWins | Strategy::LastWriteWins | Strategy::ClientWins => {
+                    theirs_won = true;
+                    ruled
+                }
+                Strategy::Merge | Strategy::Manual => return Verdict::AskPerson,
+                Strategy::Callback => return Verdict::AskCallback,
+            }
+        } else {
+            all
+        };
+        match (mine_won, theirs_won, kept.is_empty()) {
+            (false, false, true) => Verdict::Same,
+            (false, false, false) => Verdict::Rebase(kept),
+            (_, true, true) => Verdict::TakeTheirs,
+            (_, true, false) => Verdict::Settle(kept, Won::Both),
+            (true, false, _) => Verdict::Settle(kept, Won::Mine),
+        }
+    }
+
+    fn step(&self, path: &Path, mine: Option<&Json>, there: Option<&Json>) -> Step {
+        let was = self.before.at(path);
+        let was = was.as_ref();
+        if mine == was {
+            return Step::Nothing;
+        }
+        let calculated = self.rules.calculating(path).and_then(|rule| rule.over(was, mine, there));
+        let edit = |value: Option<&Json>| Edit::to(path.clone(), value.cloned());
+        if calculated.is_some() {
+            let kept = calculated.as_ref() != there;
+            return if kept { Step::Keep(edit(calculated.as_ref())) } else { Step::Nothing };
+        }
+        if mine == there {
+            return Step::Nothing;
+        }
+        if was == there {
+            return Step::Keep(edit(mine));
+        }
+        match self.rules.field(path) {
+            Some(FieldRule::Server) => Step::Theirs,
+            Some(FieldRule::Client) => Step::Mine(edit(mine)),
+            Some(FieldRule::LastWriteWins) if self.mine_is_newer => Step::Mine(edit(mine)),
+            Some(FieldRule::LastWriteWins) => Step::Theirs,
+            Some(FieldRule::Manual) => Step::Person,
+            // A value that the rule cannot calculate with.
+            Some(
+                FieldRule::Set
+                | FieldRule::Counter
+                | FieldRule::Max
+                | FieldRule::Min
+                | FieldRule::Monotonic(_)
+                | FieldRule::Append,
+            )
+            | None => Step::Contested(edit(mine)),
+        }
     }
 }
 
@@ -121,22 +240,11 @@ fn after(edits: &[Edit]) -> Vec<(Path, Option<Json>)> {
     after
 }
 
-/// What an operation found at a path.
-fn found(before: &Before, path: &Path) -> Option<Json> {
-    match before {
-        Before::Nothing => None,
-        Before::Whole(document) => document.as_ref().and_then(|document| document.get(&path.0)),
-        Before::Paths(paths) => {
-            paths.iter().find(|(at, _)| at == path).and_then(|(_, Slot(value))| value.clone())
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::model::{
-        Assumed, DeviceId, EntityKey, IdSeed, OpState, Owner, Priority, Seq, Stamp, Wall,
+        Assumed, DeviceId, EntityKey, IdSeed, OpState, Owner, Policies, Priority, Seq, Stamp, Wall,
     };
 
     fn document(text: &str) -> Document {
@@ -181,8 +289,16 @@ mod tests {
         Base { presence, version: None, stamp: None, guessed: false }
     }
 
+    fn edits(patch: &str) -> Vec<Edit> {
+        edit::from_merge_patch(&document("{}"), &document(patch))
+    }
+
     fn kept(patch: &str) -> Verdict {
-        Verdict::Rebase(edit::from_merge_patch(&document("{}"), &document(patch)))
+        Verdict::Rebase(edits(patch))
+    }
+
+    fn settled(patch: &str, won: Won) -> Verdict {
+        Verdict::Settle(edits(patch), won)
     }
 
     /// P17, P18: the table of 3.2 and R4: `case | operation | theirs | server-wins | merge and manual`.
@@ -295,7 +411,10 @@ mod tests {
             ),
         ];
         for (case, op, server, server_wins, asking) in cases {
-            let rules = |strategy| CollectionRules { strategy, ..CollectionRules::default() };
+            let rules = |strategy| CollectionRules {
+                policies: Policies::all(strategy),
+                ..CollectionRules::default()
+            };
             let judge = |strategy| judge(&op, &theirs(server), &rules(strategy));
             assert_eq!(judge(Strategy::ServerWins), server_wins, "{case}, server-wins");
             let asking = asking.unwrap_or(server_wins);
@@ -308,9 +427,12 @@ mod tests {
     #[test]
     fn the_newer_stamp_wins_where_that_is_the_rule() {
         let op = change(r#"{"a":1}"#, r#"{"a":2}"#);
-        let rules =
-            CollectionRules { strategy: Strategy::LastWriteWins, ..CollectionRules::default() };
-        for (millis, verdict) in [(5, Verdict::KeepMine), (15, Verdict::TakeTheirs)] {
+        let rules = CollectionRules {
+            policies: Policies::all(Strategy::LastWriteWins),
+            ..CollectionRules::default()
+        };
+        for (millis, verdict) in [(5, settled(r#"{"a":2}"#, Won::Mine)), (15, Verdict::TakeTheirs)]
+        {
             let stamp = Stamp { millis, ..op.stamp };
             let theirs = Base { stamp: Some(stamp), ..theirs(r#"{"a":3}"#) };
             assert_eq!(judge(&op, &theirs, &rules), verdict);

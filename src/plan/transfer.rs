@@ -60,7 +60,7 @@ pub fn export(
     }
     let carried = |op: &Operation| Carried {
         server_id: s.records.get(&op.key).and_then(|record| record.server_id.clone()),
-        snapshot: snapshot_of(s, op),
+        snapshot: snapshot_of(s, op, rules),
         op: op.clone(),
     };
     let operations: Vec<Carried> =
@@ -166,7 +166,7 @@ fn with_dependents(s: &Snapshot, chosen: &mut Set<Seq>) {
 }
 
 /// The document as the user last saw it with this operation in it.
-fn snapshot_of(s: &Snapshot, op: &Operation) -> Option<Document> {
+fn snapshot_of(s: &Snapshot, op: &Operation, rules: &Rules) -> Option<Document> {
     let record = s.records.get(&op.key);
     if let OpState::Parked(Parked::Rejected { snapshot, .. }) = &op.state {
         return snapshot.clone();
@@ -176,7 +176,8 @@ fn snapshot_of(s: &Snapshot, op: &Operation) -> Option<Document> {
     } else {
         let base = record.and_then(|record| record.base.as_ref());
         let base = base.map(|base| base.presence.clone());
-        s.queue(&op.key).fold(base, |view, op| op.replay(view.as_ref()))
+        let law = rules.of(&op.key.collection);
+        s.queue(&op.key).fold(base, |view, op| op.replay(view.as_ref(), law))
     };
     seen.as_ref().and_then(Presence::document).cloned()
 }

@@ -119,13 +119,10 @@ pub fn write(
         && (planted::has(Bug::FoldedInFront)
             || !waits.iter().any(|(_, it)| *it > older.seq || draft.waits_for(*it, older.seq)))
     {
-        let folding = match coalesce::fold(&older, &intent, view.as_ref()) {
+        let beneath = || draft.view_without(&key, older.seq);
+        let folding = match coalesce::fold(&older, &intent, view.as_ref(), &beneath, collection) {
             // Somebody else made the record meanwhile: without our create it would still be there, and the user removed it.
-            Folding::Annihilate
-                if matches!(draft.view_without(&key, older.seq), Some(Presence::Live(_))) =>
-            {
-                Folding::Apart
-            }
+            Folding::Annihilate if matches!(beneath(), Some(Presence::Live(_))) => Folding::Apart,
             folding @ (Folding::Into(..) | Folding::Annihilate | Folding::Apart) => folding,
         };
         match folding {

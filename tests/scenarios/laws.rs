@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use holdfast::memory::Disk;
 use holdfast::model::{
     Assumed, Counts, EntityKey, Intent, Need, OpId, OpState, Operation, Parked, Presence, Root,
-    Scope, Sent, Snapshot, Version,
+    Rules, Scope, Sent, Snapshot, Version,
 };
 
 #[derive(Default)]
@@ -25,7 +25,7 @@ impl Laws {
     }
 
     #[track_caller]
-    pub(crate) fn check(&mut self, disk: &Disk) {
+    pub(crate) fn check(&mut self, disk: &Disk, rules: &Rules) {
         let s = disk.snapshot(Need::only(vec![
             Root::Records,
             Root::Outbox,
@@ -39,10 +39,15 @@ impl Laws {
         self.sealed_stays(&s);
         self.versions_grow(&s);
         for record in s.records.values() {
-            assert_eq!(record.view, view(&s, &record.key), "R1: the view of {:?}", record.key);
+            assert_eq!(
+                record.view,
+                view(&s, rules, &record.key),
+                "R1: the view of {:?}",
+                record.key
+            );
         }
         for op in s.ops.values() {
-            let shown = s.records.contains_key(&op.key) || view(&s, &op.key).is_none();
+            let shown = s.records.contains_key(&op.key) || view(&s, rules, &op.key).is_none();
             assert!(shown, "P11: {op:?} has no record");
             assert_eq!(op.ready, could_leave(&s, op), "R11: {op:?} in\n{}", lines(s.ops.values()));
             if let OpState::Blocked { by, .. } = op.state {
@@ -106,7 +111,7 @@ fn lines<'a>(ops: impl Iterator<Item = &'a Operation>) -> String {
 }
 
 /// R1, in its own words.
-fn view(s: &Snapshot, key: &EntityKey) -> Option<Presence> {
+fn view(s: &Snapshot, rules: &Rules, key: &EntityKey) -> Option<Presence> {
     let base = s.records.get(key).and_then(|record| record.base.as_ref());
     let mut view = base.map(|base| base.presence.clone());
     for op in s.queue(key) {
@@ -119,7 +124,9 @@ fn view(s: &Snapshot, key: &EntityKey) -> Option<Presence> {
             OpState::Queued { .. }
             | OpState::InFlight { .. }
             | OpState::Acked { .. }
-            | OpState::Blocked { visible: true, .. } => view = op.intent.replay(view.as_ref()),
+            | OpState::Blocked { visible: true, .. } => {
+                view = op.replay(view.as_ref(), rules.of(&key.collection));
+            }
         }
     }
     view

@@ -273,7 +273,7 @@ fn a_claim_does_not_look_at_what_is_blocked() {
         let decision = holdfast::plan::write::write(&s, &request, &till.rules, &ctx);
         till.disk.write(&decision.changes);
     }
-    laws.check(&till.disk);
+    laws.check(&till.disk, &till.rules);
     till.laws = laws;
     till.pushes(crate::till::rejected("validation"));
     let free = till.creates("free", "{}");

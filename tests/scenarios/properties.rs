@@ -3,9 +3,10 @@
 
 use holdfast::model::{
     Assumed, Base, Before, CollectionRules, DeviceId, Document, Edit, Fate, IdSeed, Intent,
-    OpState, Operation, Owner, Presence, Priority, Seq, Slot, Stamp, Strategy, Wall, edit,
+    OpState, Operation, Owner, Policies, Presence, Priority, Seq, Slot, Stamp, Strategy, Wall,
+    edit,
 };
-use holdfast::plan::strategy::{Verdict, judge};
+use holdfast::plan::strategy::{Verdict, Won, judge};
 use holdfast::plan::write::Action;
 use holdfast::port::HttpResponse;
 use holdfast::protocol::{Protocol, Standard};
@@ -99,7 +100,7 @@ fn theirs(document: &Document) -> Base {
 }
 
 fn judged(op: &Operation, server: &Document, strategy: Strategy) -> Verdict {
-    let rules = CollectionRules { strategy, ..CollectionRules::default() };
+    let rules = CollectionRules { policies: Policies::all(strategy), ..CollectionRules::default() };
     judge(op, &theirs(server), &rules)
 }
 
@@ -108,7 +109,12 @@ fn merged(verdict: &Verdict, server: &Document) -> Option<Document> {
     match verdict {
         Verdict::Same => Some(server.clone()),
         Verdict::Rebase(edits) => Some(edit::apply(server, edits)),
-        Verdict::TakeTheirs | Verdict::KeepMine | Verdict::AskCallback | Verdict::AskPerson => None,
+        Verdict::Settle(..)
+        | Verdict::TakeTheirs
+        | Verdict::KeepMine
+        | Verdict::Prevail
+        | Verdict::AskCallback
+        | Verdict::AskPerson => None,
     }
 }
 
@@ -176,7 +182,10 @@ proptest::proptest! {
             }
             let expected = match strategy {
                 Strategy::ServerWins => Verdict::TakeTheirs,
-                Strategy::ClientWins | Strategy::LastWriteWins => Verdict::KeepMine,
+                Strategy::ClientWins | Strategy::LastWriteWins => {
+                    prop_assert!(matches!(verdict, Verdict::Settle(_, Won::Mine)), "{:?}", verdict);
+                    continue;
+                }
                 Strategy::Merge | Strategy::Manual => Verdict::AskPerson,
                 Strategy::Callback => Verdict::AskCallback,
             };

@@ -4,8 +4,8 @@ use holdfast::memory::Disk;
 use holdfast::model::{
     Answer, Base, Batch, Choice, Code, CollectionRules, Conflict, ConflictId, Ctx, Cursor,
     Document, EntityKey, Fate, Halt, IdSeed, Millis, Need, OpId, OpState, Operation, Outcome,
-    Owner, Parked, Path, Presence, Priority, PullPage, PushReply, RemoteChange, Root, Rules, Scope,
-    Settled, Snapshot, Strategy, SyncError, Term, Theirs, Version, Wall,
+    Owner, Parked, Path, Policies, Presence, Priority, PullPage, PushReply, RemoteChange, Root,
+    Rules, Scope, Settled, Snapshot, Strategy, SyncError, Term, Theirs, Version, Wall,
 };
 use holdfast::plan;
 use holdfast::plan::asks::Answered;
@@ -106,12 +106,17 @@ const START: u64 = 1_763_650_000_000;
 /// Orders name a customer; stock movements never fold.
 pub(crate) fn rules(strategy: Strategy) -> Rules {
     let orders = CollectionRules {
-        strategy,
+        policies: Policies::all(strategy),
         references: [(Path::field("customer"), "customers".to_owned())].into(),
         ..CollectionRules::default()
     };
-    let customers = CollectionRules { strategy, ..CollectionRules::default() };
-    let stock = CollectionRules { strategy, coalesce: false, ..CollectionRules::default() };
+    let customers =
+        CollectionRules { policies: Policies::all(strategy), ..CollectionRules::default() };
+    let stock = CollectionRules {
+        policies: Policies::all(strategy),
+        coalesce: false,
+        ..CollectionRules::default()
+    };
     let collections = [("orders", orders), ("customers", customers), ("stock", stock)];
     Rules {
         collections: collections.map(|(name, rules)| (name.to_owned(), rules)).into(),
@@ -154,7 +159,7 @@ impl Till {
 
     pub(crate) fn commits(&mut self, changes: &holdfast::model::Changeset) {
         self.disk.write(changes);
-        self.laws.check(&self.disk);
+        self.laws.check(&self.disk, &self.rules);
     }
 
     // Writing.

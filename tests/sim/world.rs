@@ -11,7 +11,7 @@ use std::task::{Context, Poll, Wake, Waker};
 use holdfast::engine::{Config, Engine, Event, StatusKind, WriteRequest};
 use holdfast::model::{
     Backoff, Choice, CollectionRules, Document, EntityKey, Halt, Millis, OpState, Parked, Path,
-    Presence, Priority, Rules, Side, Strategy,
+    Policies, Presence, Priority, Rules, Side, Strategy,
 };
 use holdfast::plan::resolve::Dependents;
 use holdfast::plan::write::Action;
@@ -156,7 +156,10 @@ fn document(text: &str) -> Document {
 }
 
 fn rules() -> Rules {
-    let of = |strategy| CollectionRules { strategy, ..CollectionRules::default() };
+    let of = |strategy| CollectionRules {
+        policies: Policies::all(strategy),
+        ..CollectionRules::default()
+    };
     let mut orders = of(Strategy::Merge);
     orders.references.insert(Path::field("customer"), "customers".to_owned());
     let collections = [

@@ -24,7 +24,7 @@ impl Draft<'_> {
     /// What the server made of an operation, for the generation that is being built: a guess is made on what is known there.
     pub(super) fn shade_result(&mut self, op: &Operation, said: &Base) {
         let on = self.shadow(&op.key).filter(|_| said.guessed);
-        let guess = on.and_then(|on| op.replay(Some(&on.presence)));
+        let guess = on.and_then(|on| op.intent.replay(Some(&on.presence)));
         let base =
             Base { presence: guess.unwrap_or_else(|| said.presence.clone()), ..said.clone() };
         self.shade(&op.key, &base);

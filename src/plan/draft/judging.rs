@@ -31,7 +31,7 @@ impl Draft<'_> {
         if self.is_behind(&key, &said) {
             return self.acked_at(seq, &said, self.meta.pulls);
         }
-        let wrote = op.replay(self.base_presence(&key));
+        let wrote = op.intent.replay(self.base_presence(&key));
         self.show_base(&key, said.clone());
         let Some(op) = self.finish_op(seq, Fate::Applied) else { return };
         self.with_verdict(said.version.clone(), server_id);
@@ -62,7 +62,7 @@ impl Draft<'_> {
         let Some(op) = self.op_mut(seq) else { return };
         op.state = OpState::Acked { pull_after };
         let op = op.clone();
-        let wrote = op.replay(self.base_presence(&op.key));
+        let wrote = op.intent.replay(self.base_presence(&op.key));
         self.take_base(&op.key, said.clone());
         self.stand_on(&op, wrote.as_ref(), &said);
     }
@@ -72,6 +72,7 @@ impl Draft<'_> {
     /// change that a later one's user never saw, what was found there stays, and the later one is judged.
     pub(super) fn stand_on(&mut self, settled: &Operation, wrote: Option<&Presence>, base: &Base) {
         let document = base.presence.document();
+        let rules = self.rules.of(&settled.key.collection);
         if let (Some(wrote), Some(made)) = (wrote.and_then(Presence::document), document) {
             self.carry_corrections(settled, wrote, made);
         }
@@ -86,10 +87,13 @@ impl Draft<'_> {
             };
             if all_seen {
                 op.assumed = base.version.clone().map_or(Assumed::Unknown, Assumed::At);
-                if let (Intent::Create(again), Some(document)) = (&op.intent, document) {
-                    let edits = operation::sets(again);
-                    op.before = before_of(Some(document), &edits);
-                    op.intent = Intent::Change(edits);
+                if let (true, Some(document)) = (op.is_create(), document) {
+                    let there = |path: &Path| document.get(&path.0);
+                    if let Intent::Create(again) = op.over(&there, rules) {
+                        let edits = operation::sets(&again);
+                        op.before = before_of(Some(document), &edits);
+                        op.intent = Intent::Change(edits);
+                    }
                 }
             }
         }
@@ -103,11 +107,13 @@ impl Draft<'_> {
         wrote: &Document,
         made: &Document,
     ) {
+        let rules = self.rules.of(&settled.key.collection);
         let mut between: Vec<Operation> = Vec::new();
         for seq in self.queue(&settled.key).into_iter().filter(|seq| *seq > settled.seq) {
             let Some(op) = self.op_mut(seq).filter(|op| !op.is_sealed()) else { continue };
             let free = |path: &Path| !between.iter().any(|other| touches(other, path));
-            match &mut op.before {
+            let mut found = op.before.clone();
+            match &mut found {
                 Before::Paths(paths) => {
                     for (path, slot) in paths.iter_mut().filter(|(path, _)| free(path)) {
                         if slot.0 == wrote.get(&path.0) {
@@ -125,6 +131,7 @@ impl Draft<'_> {
                 }
                 Before::Whole(None) | Before::Nothing => {}
             }
+            op.stand_on(found, rules);
             between.push(op.clone());
         }
     }
@@ -133,7 +140,7 @@ impl Draft<'_> {
     /// made of what we wrote is no foreign change: there they stand on that (R6).
     pub(in crate::plan) fn carry_over(&mut self, settled: &Operation, said: &Base) {
         let (Some(made), false) = (said.presence.document(), said.guessed) else { return };
-        let wrote = settled.replay(self.base_presence(&settled.key));
+        let wrote = settled.intent.replay(self.base_presence(&settled.key));
         let Some(wrote) = wrote.as_ref().and_then(Presence::document) else { return };
         let at = |document: &Document, path: &Path| document.get(&path.0);
         let corrections: Vec<Edit> = written(&settled.intent)
@@ -142,9 +149,11 @@ impl Draft<'_> {
             .map(|path| Edit::to(path.clone(), at(made, &path)))
             .collect();
         let corrected = edit::apply(wrote, &corrections);
+        let rules = self.rules.of(&settled.key.collection);
         for seq in self.stands_after(settled) {
             let Some(op) = self.op_mut(seq) else { continue };
-            match &mut op.before {
+            let mut found = op.before.clone();
+            match &mut found {
                 Before::Paths(paths) => {
                     for (path, slot) in paths {
                         if slot.0 == at(wrote, path) {
@@ -162,6 +171,7 @@ impl Draft<'_> {
                 }
                 Before::Whole(None) | Before::Nothing => {}
             }
+            op.stand_on(found, rules);
         }
     }
 
@@ -199,7 +209,7 @@ impl Draft<'_> {
                     }
                     _ => op.clone(),
                 });
-            strategy::judge(moved.as_ref().unwrap_or(op), &base, &rules)
+            strategy::judge(moved.as_ref().unwrap_or(op), &base, rules)
         };
         let assumed = base.version.clone().map_or(Assumed::Unknown, Assumed::At);
         match verdict {
@@ -207,24 +217,27 @@ impl Draft<'_> {
                 self.finish_op(seq, Fate::Applied);
                 self.with_verdict(base.version, None);
             }
-            Verdict::Rebase(edits) => {
-                let before = before_of(base.presence.document(), &edits);
-                self.rewrite(seq, sealed, Intent::Change(edits), before, assumed);
+            Verdict::Rebase(edits) => self.rebase(seq, sealed, edits, &base, assumed),
+            Verdict::Settle(edits, won) => {
+                self.keep_record(
+                    seq,
+                    &base,
+                    match won {
+                        Won::Mine => "mine",
+                        Won::Both => "fields",
+                    },
+                );
+                self.rebase(seq, sealed, edits, &base, assumed);
             }
-            Verdict::KeepMine => {
+            Verdict::KeepMine | Verdict::Prevail => {
+                if verdict == Verdict::Prevail {
+                    self.keep_record(seq, &base, "mine");
+                }
                 let (intent, before) = self.kept(seq, &base);
                 self.rewrite(seq, sealed, intent, before, assumed);
             }
             Verdict::TakeTheirs => {
-                let conflict = self.open(seq, &base, Asks::Person);
-                let id = conflict.id;
-                let resolved = Resolved {
-                    by: Decider::Policy,
-                    choice: "theirs".to_owned(),
-                    at: self.ctx.now,
-                    call: None,
-                };
-                self.conflicts.insert(id, Conflict { resolved: Some(resolved), ..conflict });
+                let id = self.keep_record(seq, &base, "theirs");
                 self.finish_op(seq, Fate::Yielded(id));
             }
             Verdict::AskCallback if self.rules.resolver => {
@@ -233,6 +246,26 @@ impl Draft<'_> {
             Verdict::AskCallback => self.park_conflicted(seq, &base, Asks::Person),
             Verdict::AskPerson => self.park_conflicted(seq, &base, Asks::Person),
         }
+    }
+
+    /// Keeps both sides of a conflict that a rule or a policy has settled: nobody loses without a trace (P18).
+    fn keep_record(&mut self, seq: Seq, base: &Base, choice: &str) -> ConflictId {
+        let conflict = self.open(seq, base, Asks::Person);
+        let id = conflict.id;
+        let resolved = Resolved {
+            by: Decider::Policy,
+            choice: choice.to_owned(),
+            at: self.ctx.now,
+            call: None,
+        };
+        self.conflicts.insert(id, Conflict { resolved: Some(resolved), ..conflict });
+        id
+    }
+
+    /// Gives an operation new coordinates (R4).
+    fn rebase(&mut self, seq: Seq, sealed: bool, edits: Vec<Edit>, base: &Base, on: Assumed) {
+        let before = before_of(base.presence.document(), &edits);
+        self.rewrite(seq, sealed, Intent::Change(edits), before, on);
     }
 
     /// The server removed the record, and so did the user since, or made it anew: nobody stands by this change of it.
@@ -325,7 +358,7 @@ impl Draft<'_> {
         let ours = |on: &Presence| {
             self.of(key)
                 .filter(|op| op.seq >= first && op.is_visible())
-                .try_fold(on.clone(), |view, op| op.replay(Some(&view)))
+                .try_fold(on.clone(), |view, op| self.step(op, Some(&view)))
                 .unwrap_or(Presence::Deleted)
         };
         match theirs {
@@ -347,7 +380,7 @@ impl Draft<'_> {
     /// An edit that is made while a conflict is open is part of our side.
     pub(in crate::plan) fn show_in_conflict(&mut self, op: &Operation) {
         let Some(conflict) = self.open_conflict(&op.key).cloned() else { return };
-        let mine = op.replay(Some(&conflict.mine)).unwrap_or(Presence::Deleted);
+        let mine = self.step(op, Some(&conflict.mine)).unwrap_or(Presence::Deleted);
         let fields = differing(&mine, &conflict.theirs);
         self.conflicts.insert(conflict.id, Conflict { mine, fields, ..conflict });
     }
@@ -371,7 +404,7 @@ impl Draft<'_> {
                 };
                 self.of(&gone.key)
                     .filter(|op| op.seq > gone.seq && op.is_visible())
-                    .try_fold(was, |view, op| op.replay(Some(&view)))
+                    .try_fold(was, |view, op| self.step(op, Some(&view)))
                     .unwrap_or(Presence::Deleted)
             }
         };

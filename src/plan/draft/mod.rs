@@ -15,7 +15,7 @@ use crate::model::{Map, Set};
 
 pub(super) use carrying::HANDED_OVER;
 
-use super::strategy::{self, Verdict};
+use super::strategy::{self, Verdict, Won, kind_of};
 use crate::model::map::sort;
 use crate::model::{
     Asks, Assumed, Base, Before, Changeset, Conflict, ConflictId, ConflictKind, Ctx, Decider,
@@ -143,14 +143,19 @@ impl<'a> Draft<'a> {
             |op: &&Operation| op.is_visible() || planted::has(Bug::RejectedShown) && op.is_create();
         self.of(key)
             .filter(shown)
-            .fold(self.base_presence(key).cloned(), |view, op| op.replay(view.as_ref()))
+            .fold(self.base_presence(key).cloned(), |view, op| self.step(op, view.as_ref()))
+    }
+
+    /// What an operation does to what stands there (R1).
+    fn step(&self, op: &Operation, on: Option<&Presence>) -> Option<Presence> {
+        op.replay(on, self.rules.of(&op.key.collection))
     }
 
     /// What the application would see without one operation.
     pub(super) fn view_without(&self, key: &EntityKey, seq: Seq) -> Option<Presence> {
         self.of(key)
             .filter(|op| op.seq != seq && op.is_visible())
-            .fold(self.base_presence(key).cloned(), |view, op| op.replay(view.as_ref()))
+            .fold(self.base_presence(key).cloned(), |view, op| self.step(op, view.as_ref()))
     }
 
     pub(super) fn open_conflict(&self, key: &EntityKey) -> Option<&Conflict> {
@@ -408,17 +413,6 @@ pub(super) fn before_of(document: Option<&Document>, edits: &[Edit]) -> Before {
 /// The edits that bring back what an operation found.
 pub(super) fn undo(before: &[(Path, Slot)]) -> Vec<Edit> {
     before.iter().rev().map(|(path, slot)| Edit::to(path.clone(), slot.0.clone())).collect()
-}
-
-fn kind_of(intent: &Intent, theirs: &Presence) -> ConflictKind {
-    match (intent, theirs) {
-        (Intent::Delete, _) => ConflictKind::DeleteUpdate,
-        (_, Presence::Deleted) => ConflictKind::UpdateDelete,
-        (Intent::Create(_), Presence::Live(_)) => ConflictKind::CreateCreate,
-        (Intent::Change(_) | Intent::Replace(_) | Intent::Resolve(_), Presence::Live(_)) => {
-            ConflictKind::UpdateUpdate
-        }
-    }
 }
 
 /// What both sides began with, as far as it is known.

@@ -146,7 +146,8 @@ impl Draft<'_> {
         let (stays, goes) = (of(self, stays), of(self, goes));
         let Some(last) = stays.last().map(|op| op.id) else { return };
         let base = self.base(key).map(|base| base.presence.clone());
-        let shown = stays.iter().fold(base, |view, op| op.replay(view.as_ref()));
+        let rules = self.rules.of(&key.collection);
+        let shown = stays.iter().fold(base, |view, op| op.replay(view.as_ref(), rules));
         let Some(shown) = shown.as_ref().and_then(Presence::document).cloned() else { return };
         let mut between: Vec<&Operation> = Vec::new();
         for moved in &goes {
@@ -155,7 +156,8 @@ impl Draft<'_> {
                     && !between.iter().any(|op| touches(op, path))
             };
             let Some(op) = self.op_mut(moved.seq) else { continue };
-            match &mut op.before {
+            let mut before = op.before.clone();
+            match &mut before {
                 Before::Paths(paths) => {
                     for (path, slot) in paths.iter_mut().filter(|(path, _)| found(path)) {
                         *slot = Slot(shown.get(&path.0));
@@ -168,6 +170,7 @@ impl Draft<'_> {
                 }
                 Before::Whole(None) | Before::Nothing => {}
             }
+            op.stand_on(before, rules);
             if between.is_empty() {
                 op.assumed = Assumed::After(last);
             }
