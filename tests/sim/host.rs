@@ -389,7 +389,10 @@ impl SimRemote {
                 // A later leader may have settled it since the claim; the server knows it then.
                 continue;
             };
-            let origin = Origin { device: self.device, seq: op.seq };
+            let row = device.mirror.cursors.values().next().filter(|row| !row.rebuilding);
+            let cursor = row.and_then(|row| row.cursor.as_ref());
+            let history = cursor.and_then(|it| it.0.split('.').next()).map(str::to_owned);
+            let origin = Origin { device: self.device, seq: op.seq, history };
             shared.server.borrow_mut().note_origin(op.id, origin);
             if keys.contains(&op.key) {
                 shared.oracle.fail("P7 order", format!("{:?} twice in a request", op.key));

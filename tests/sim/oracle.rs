@@ -318,7 +318,8 @@ impl Oracle {
         }
         for conflict in c.set.conflicts.values() {
             let new = !c.was.conflicts.contains_key(&conflict.id);
-            if is_private(&conflict.key) && new && !self.was_freed(conflict, server) {
+            let alone = is_private(&conflict.key) && !server.was_set_back(&conflict.key);
+            if alone && new && !self.was_freed(conflict, server) {
                 let text = format!("nobody else writes {:?}: {conflict:?}", conflict.key);
                 self.fail("P17 real conflicts only", text);
             }
@@ -512,9 +513,9 @@ impl Oracle {
     /// P13: whoever has the cursor has the data.
     fn cursor(&self, c: &Commit<'_>, server: &Server) {
         for row in &c.set.cursors {
-            let Some(at) = row.cursor.as_ref().and_then(|cursor| position(&cursor.0)) else {
-                continue;
-            };
+            let cursor = row.cursor.as_ref();
+            let at = cursor.and_then(|cursor| position(&cursor.0, &server.history()));
+            let Some(at) = at else { continue };
             let changes = holdfast_server_core::Tx::changes_after(&server.memory, 0, usize::MAX);
             for (change, key, record) in changes.expect("memory does not fail") {
                 if change > at {
@@ -580,9 +581,11 @@ pub(crate) fn finished<'a>(c: &'a Commit<'_>) -> impl Iterator<Item = Seq> + use
     c.set.finished().chain(replaced)
 }
 
-/// The change number in a cursor of the model server.
-pub(crate) fn position(cursor: &str) -> Option<u64> {
-    cursor.split('.').nth(1)?.parse().ok()
+/// The change number in a cursor of the model server; none in one of another history.
+pub(crate) fn position(cursor: &str, history: &str) -> Option<u64> {
+    let mut parts = cursor.split('.');
+    let known = parts.next() == Some(history);
+    parts.next().filter(|_| known)?.parse().ok()
 }
 
 /// What ends the chain of an accepted write.

@@ -1,7 +1,7 @@
 //! The server: the verdicts of `holdfast-server-core` over its store in memory, in the engine's words, with an eye on effects.
 
 use std::cell::Cell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use holdfast::model::{
     Batch, Cursor, Document, Edit, EntityKey, Halt, Intent, Millis, OpId, Outcome, Presence,
@@ -9,7 +9,7 @@ use holdfast::model::{
 };
 use holdfast_server_core as core;
 
-use crate::oracle::Oracle;
+use crate::oracle::{Oracle, is_private};
 use crate::replay::{self, Doc};
 
 /// The server's clock at the start of a run.
@@ -23,6 +23,15 @@ pub(crate) const AMENDED: &str = "srv";
 pub(crate) struct Origin {
     pub(crate) device: usize,
     pub(crate) seq: Seq,
+    /// The server's history that its device knew when it left; none while that was pulling anew.
+    pub(crate) history: Option<String>,
+}
+
+/// A moment to go back to.
+#[derive(Debug)]
+struct Backup {
+    memory: core::Memory,
+    last: BTreeMap<(usize, core::Key), Seq>,
 }
 
 /// What the server's application refuses: documents marked `bad` for good, and, while faults are on, anything at a whim.
@@ -73,6 +82,12 @@ pub(crate) struct Server {
     pub(crate) opaque: bool,
     origins: BTreeMap<OpId, Origin>,
     last: BTreeMap<(usize, core::Key), Seq>,
+    backup: Option<Backup>,
+    restores: u32,
+    /// Verdicts that it gave and does not remember.
+    forgotten: BTreeMap<OpId, core::Outcome>,
+    /// Records that it had otherwise.
+    set_back: BTreeSet<EntityKey>,
 }
 
 impl Server {
@@ -86,11 +101,59 @@ impl Server {
             opaque,
             origins: BTreeMap::new(),
             last: BTreeMap::new(),
+            backup: None,
+            restores: 0,
+            forgotten: BTreeMap::new(),
+            set_back: BTreeSet::new(),
         }
     }
 
     pub(crate) fn note_origin(&mut self, op: OpId, origin: Origin) {
         self.origins.entry(op).or_insert(origin);
+    }
+
+    pub(crate) fn has_backup(&self) -> bool {
+        self.backup.is_some()
+    }
+
+    pub(crate) fn back_up(&mut self) {
+        self.backup = Some(Backup { memory: self.memory.clone(), last: self.last.clone() });
+    }
+
+    /// The disk is gone and the last backup is put in its place: another history begins. What was done since is lost, and nobody
+    /// may blame the devices for that, only for what they do about it.
+    pub(crate) fn restore(&mut self) -> usize {
+        let Some(backup) = self.backup.take() else { return 0 };
+        let lost = std::mem::replace(&mut self.memory, backup.memory);
+        self.last = backup.last;
+        self.restores += 1;
+        self.memory.set_epoch(&format!("e{}", self.restores + 1));
+        for stored in lost.verdicts() {
+            let id = OpId::parse(&stored.outcome.op_id).expect("our own ids");
+            if self.verdict(id).is_none() {
+                self.forgotten.insert(id, stored.outcome.clone());
+            }
+        }
+        let mut names: BTreeSet<core::Key> = lost.records().map(|(key, _)| key.clone()).collect();
+        names.extend(self.memory.records().map(|(key, _)| key.clone()));
+        let record = |memory: &core::Memory, key: &core::Key| {
+            core::Tx::record(memory, key).expect("memory does not fail")
+        };
+        names.retain(|key| record(&lost, key) != record(&self.memory, key));
+        let names = names.iter().map(|key| EntityKey::new(&*key.collection, &*key.id));
+        let before = self.set_back.len();
+        self.set_back.extend(names);
+        self.set_back.len() - before
+    }
+
+    /// Whether a restored backup had an older state of a record.
+    pub(crate) fn was_set_back(&self, key: &EntityKey) -> bool {
+        self.set_back.contains(key)
+    }
+
+    /// The present history.
+    pub(crate) fn history(&self) -> String {
+        core::Tx::feed(&self.memory).expect("memory does not fail").epoch
     }
 
     pub(crate) fn tombstones(&self) -> Vec<EntityKey> {
@@ -116,7 +179,8 @@ impl Server {
     /// The stored verdict of an operation.
     pub(crate) fn verdict(&self, op: OpId) -> Option<core::Outcome> {
         let stored = core::Tx::verdict(&self.memory, &op.to_string());
-        stored.expect("memory does not fail").map(|stored| stored.outcome)
+        let stored = stored.expect("memory does not fail").map(|stored| stored.outcome);
+        stored.or_else(|| self.forgotten.get(&op).cloned())
     }
 
     /// Whether the server has said, or would say, that it has the operation.
@@ -143,6 +207,12 @@ impl Server {
         let keys = batch.operations.iter().map(|it| EntityKey::new(&*it.collection, &*it.id));
         let keys: Vec<EntityKey> = keys.collect();
         let before: Vec<Doc> = keys.iter().map(|key| text(self.record(key))).collect();
+        // What a person freed late was out of sight when the same user went on without it.
+        let freed = |key| {
+            let by = self.record(key).and_then(|record| OpId::parse(&record.op_id));
+            by.is_some_and(|op| see.ledger.borrow().by_person.contains(&op))
+        };
+        let freed: Vec<bool> = keys.iter().map(|key| is_private(key) && freed(key)).collect();
         self.rules.whim.set(whim);
         let answer =
             core::push(&mut self.memory, &request, &self.rules, &self.limits, EPOCH_MS + now);
@@ -160,9 +230,14 @@ impl Server {
                 self.effect(departure.op, op, see);
             }
         }
-        for ((op, key), before) in batch.operations.iter().zip(&keys).zip(&before) {
+        for (((op, key), before), freed) in
+            batch.operations.iter().zip(&keys).zip(&before).zip(freed)
+        {
             let after = text(self.record(key));
-            if *before != after {
+            // What left with versions of a lost history may meet the same numbers.
+            let knew = self.origins.get(&op.op).and_then(|origin| origin.history.clone());
+            let blind = self.was_set_back(key) && knew != Some(self.history());
+            if *before != after && !blind && !freed {
                 see.overwrites(op.op, key, before, &after);
             }
         }
@@ -198,6 +273,7 @@ impl Server {
             && self.record(&EntityKey::new("customers", &*customer)).is_none()
             && core::Tx::feed(&self.memory).expect("memory does not fail").horizon == 0
             && !see.ledger.borrow().dangling.contains(&EntityKey::new("customers", &*customer))
+            && !self.was_set_back(&EntityKey::new("customers", &*customer))
         {
             see.fail("P7 references", format!("{:?} names {customer}, which is unknown", op.key));
         }

@@ -53,6 +53,7 @@ struct Swarm {
     poison: u16,
     freeze: u16,
     prune: u16,
+    restore: u16,
     hurry: u16,
 }
 
@@ -80,6 +81,7 @@ impl Swarm {
             poison: rate([0, 0, 0, 8]),
             freeze: rate([0, 0, 4, 12]),
             prune: rate([0, 0, 0, 3]),
+            restore: rate([0, 0, 0, 3]),
             hurry: rate([8, 24, 48, 96]),
         }
     }
@@ -404,6 +406,9 @@ impl World {
             if self.fault(self.swarm.prune) {
                 return self.prune();
             }
+            if self.fault(self.swarm.restore) {
+                return self.restore();
+            }
             if self.fault(self.swarm.wall) {
                 let device = self.pick(DEVICES);
                 let minutes = i64::from(self.byte()) - 128;
@@ -459,6 +464,35 @@ impl World {
         self.banned.extend(tombstones);
         self.shared.oracle.say(|| format!("{} {gone} tombstones pruned", self.steps));
         self.shared.oracle.note("prunings");
+    }
+
+    /// The server is backed up, or loses its disk and goes on from its backup. Devices that never came to the end of a pull would
+    /// not notice, so it waits for them.
+    fn restore(&mut self) {
+        let pulled = self
+            .shared
+            .devices
+            .iter()
+            .all(|device| device.borrow().mirror.cursors.values().any(|row| row.complete));
+        if !pulled {
+            return;
+        }
+        let mut server = self.shared.server.borrow_mut();
+        if !server.has_backup() || self.pick(4) == 3 {
+            return server.back_up();
+        }
+        let lost = server.restore();
+        self.shared.oracle.say(|| format!("{} restored, {lost} records set back", self.steps));
+        self.shared.oracle.note("restores");
+        // Whoever was asking is cut off: nothing of the lost history is done once more in the new one by a request that was late.
+        self.shared.net.borrow_mut().retain(|it| {
+            if it.answer.is_none()
+                && let Some(slot) = &it.slot
+            {
+                slot.fill(it.ask.halted(Halt::Unreachable));
+            }
+            it.answer.is_some()
+        });
     }
 
     /// A tab stands still, or all go on.
@@ -1045,6 +1079,7 @@ impl World {
             }
         }
         let last = shared.server.borrow().last_change();
+        let history = shared.server.borrow().history();
         for (index, device) in shared.devices.iter().enumerate() {
             let mirror = &device.borrow().mirror;
             if let Some(op) = mirror.ops.values().find(|op| !mirror.may_rest(op, 20)) {
@@ -1053,7 +1088,7 @@ impl World {
             let Some(row) = mirror.cursors.values().next() else {
                 return Some(format!("d{index} never pulled"));
             };
-            let at = row.cursor.as_ref().and_then(|cursor| position(&cursor.0));
+            let at = row.cursor.as_ref().and_then(|cursor| position(&cursor.0, &history));
             if at != Some(last) || row.rebuilding || !row.complete || mirror.meta.pull_due {
                 return Some(format!("d{index} is at {row:?} of {last}"));
             }
@@ -1156,7 +1191,9 @@ impl World {
         let oracle = &self.shared.oracle;
         let ledger = oracle.ledger.borrow();
         let server = self.shared.server.borrow();
-        let clear = |key: &EntityKey| is_private(key) && !ledger.vague.contains(key);
+        let clear = |key: &EntityKey| {
+            is_private(key) && !ledger.vague.contains(key) && !server.was_set_back(key)
+        };
         for (key, order) in ledger.order.iter().filter(|(key, _)| clear(key)) {
             let mut expected = None;
             let mut meant = Vec::new();
