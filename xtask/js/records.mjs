@@ -1,3 +1,6 @@
+/** How often a request without an answer is made again. */
+const ATTEMPTS = 5;
+
 /** Every live record of the server, read by its protocol and without the package. */
 export async function serverRecords(address, token) {
   const records = new Map();
@@ -6,7 +9,7 @@ export async function serverRecords(address, token) {
   let more = true;
   while (more) {
     const query = cursor === undefined ? "" : `&cursor=${encodeURIComponent(cursor)}`;
-    const answer = await fetch(`${address}/api/pull?limit=1000${query}`, { headers });
+    const answer = await patiently(`${address}/api/pull?limit=1000${query}`, { headers });
     if (!answer.ok) throw new Error(`pull: ${answer.status}`);
     const body = await answer.json();
     for (const { collection, id, document, opId } of body.changes) {
@@ -16,4 +19,15 @@ export async function serverRecords(address, token) {
     ({ cursor, more } = body);
   }
   return records;
+}
+
+/** The server may drop requests on purpose, every so many of them: it is asked again. */
+async function patiently(url, options) {
+  for (let left = ATTEMPTS; ; left--) {
+    try {
+      return await fetch(url, options);
+    } catch (error) {
+      if (left === 0) throw error;
+    }
+  }
 }

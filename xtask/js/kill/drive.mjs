@@ -52,6 +52,7 @@ let writing = new Map();
 const under = { push: 0, pull: 0 };
 const waiting = new Map();
 
+console.log(`  seed ${seed}`);
 const server = createServer(answer);
 await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
 const origin = `http://127.0.0.1:${server.address().port}`;
