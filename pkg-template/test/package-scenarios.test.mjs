@@ -276,6 +276,24 @@ scenario(
 );
 
 scenario(
+  "P7 R12: what names a record made offline leaves after that has its verdict, however urgent it is",
+  async ({ server, page }) => {
+    server.both(steps.dropBefore);
+    const [customer, visit] = await page.evaluate(async () => {
+      const made = await sync.collection("customers").create({ name: "Ada" }, { id: "c" });
+      const urgent = { id: "v", priority: "high" };
+      const visit = await sync.collection("visits").create({ customer: "c" }, urgent);
+      return [made.opId, visit.opId];
+    });
+    server.both();
+    await page.evaluate(() => rest());
+    const at = (opId) => server.ledger.indexOf(server.carrying(opId)[0]);
+    assert.ok(at(customer) >= 0 && at(customer) < at(visit), `${at(customer)} ${at(visit)}`);
+    assert.deepEqual(server.document("visits", "v"), { customer: "c" });
+  },
+);
+
+scenario(
   "P10 R12: what stands behind a refused create waits with it, and nothing else does",
   async ({ server, page }) => {
     const held = server.push.hold();
@@ -451,6 +469,27 @@ for (const [name, lie] of LIES) {
     },
   );
 }
+
+scenario(
+  "P5 P14: what may have left is sent again as it was, though a pull has moved the record meanwhile",
+  async ({ server, page }) => {
+    await page.evaluate(known, "order-1");
+    server.push.once(steps.dropBefore);
+    const held = server.pull.hold();
+    const opId = await page.evaluate(
+      async () => (await orders.patch("order-1", { table: 8 })).opId,
+    );
+    await held.arrived;
+    server.store.write("orders", "order-1", { table: 7, by: "another" });
+    held.go();
+    await page.evaluate(() => rest());
+    const sent = server.sent(opId);
+    assert.equal(sent.length, 2);
+    assert.equal(sent[1], sent[0]);
+    assert.deepEqual(server.document("orders", "order-1"), { table: 8, by: "another" });
+    assert.deepEqual(await page.evaluate(() => events), [], "each changed what the other did not");
+  },
+);
 
 scenario(
   "R7: verdicts are matched by id alone: another order, strangers among them, one missing",

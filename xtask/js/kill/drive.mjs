@@ -127,7 +127,7 @@ function hear(body) {
     if (mine) writing.set(clerk, trying);
   } else if (body.what === "deleted") {
     console.log(`  session ${body.session}: the browser deleted its own database: ${body.why}`);
-    deleted.push(body.session);
+    if (!deleted.includes(body.session)) deleted.push(body.session);
   } else if (body.what === "storage") {
     if (body.kind === "lost") noticed.push(body.session);
   } else if (body.what === "trouble") {
