@@ -136,6 +136,8 @@ scenario(
       async () => (await orders.patch("order-1", { paid: true })).opId,
     );
     assert.notEqual(second, first, "what is away is not folded into");
+    const view = await page.evaluate(async () => (await orders.get("order-1")).document);
+    assert.deepEqual(view, { table: 7, paid: true }, "P11");
     assert.equal(server.carrying(second).length, 0);
     held.go();
     await page.evaluate(() => rest());
@@ -147,7 +149,7 @@ scenario(
 );
 
 scenario(
-  "3.3: a pull shows our own write before its answer came: that is the verdict, and nothing is sent again",
+  "P17 A3: a pull shows our own write before its answer came: that is the verdict, and nothing is sent again",
   async ({ server, page }) => {
     await page.evaluate(() => rest());
     server.push.once(steps.dropAfter);
@@ -329,7 +331,7 @@ scenario(
 );
 
 scenario(
-  "P10: of a batch that is refused whole, the one that is to blame is found and parked alone",
+  "P10 A8: of a batch that is refused whole, the one that is to blame is found and parked alone",
   async ({ server, page }) => {
     const poisoned = ({ body }) => body.operations.some(({ id }) => id === "order-7");
     server.push.always(steps.where(poisoned, steps.problem(400, "malformed")));
@@ -349,7 +351,7 @@ scenario(
   },
 );
 
-scenario("3.1: 413 halves the request, and the size is remembered", async ({ server, page }) => {
+scenario("A16: 413 halves the request, and the size is remembered", async ({ server, page }) => {
   const MOST = 3;
   server.push.always(
     steps.where(({ body }) => body.operations.length > MOST, steps.problem(413, "too-large")),
@@ -372,7 +374,7 @@ scenario("3.1: 413 halves the request, and the size is remembered", async ({ ser
 });
 
 scenario(
-  "R25: an expired cursor pulls everything anew; the outbox stays, what is gone is gone",
+  "R25 A15: an expired cursor pulls everything anew; the outbox stays, what is gone is gone",
   async ({ server, page }) => {
     server.store.write("orders", "kept", { table: 1 });
     server.store.write("orders", "forgotten", { table: 2 });
@@ -402,7 +404,7 @@ scenario(
 );
 
 scenario(
-  "P36 P37: behind a captive portal nothing is taken for an answer, and the status says so",
+  "A2 P36 P37: behind a captive portal nothing is taken for an answer, and the status says so",
   async ({ server, page }) => {
     server.both(steps.html(200));
     const seen = await page.evaluate(async () => {
@@ -448,7 +450,7 @@ const LIES = [
 ];
 for (const [name, lie] of LIES) {
   scenario(
-    `P36 P5: ${name} end no operation; the same bytes are sent again`,
+    `A7 P36 P5: ${name} end no operation; the same bytes are sent again`,
     async ({ server, page }) => {
       await page.evaluate(() => rest());
       server.push.once(
@@ -492,13 +494,30 @@ scenario(
 );
 
 scenario(
-  "R7: verdicts are matched by id alone: another order, strangers among them, one missing",
+  "P3 R8: however often an operation is lost on its way, that is no refusal of it",
+  async ({ server, page }) => {
+    await page.evaluate(() => rest());
+    server.push.once(...Array(6).fill(steps.dropBefore));
+    const { opId, outcome } = await page.evaluate(async () => {
+      const { opId } = await orders.create({ table: 7 }, { id: "order-1" });
+      // Each failure waits longer: this asks again at once.
+      while (sync.status.getSnapshot().outbox.pending > 0) await tried();
+      return { opId, outcome: (await sync.outcome(opId)).kind };
+    });
+    assert.equal(outcome, "applied");
+    assert.equal(server.sent(opId).length, 7);
+  },
+);
+
+scenario(
+  "R7 A4 A5 A6: verdicts are matched by id alone: another order, strangers and repeats among them, one missing",
   async ({ server, page }) => {
     server.push.always(
       steps.edited((answer) => {
         if (answer.outcomes.length < 2) return answer;
         const stranger = { ...answer.outcomes[0], opId: "01900000-0000-7000-8000-000000000000" };
-        return { ...answer, outcomes: [stranger, ...answer.outcomes.slice(1).reverse()] };
+        const others = answer.outcomes.slice(1).reverse();
+        return { ...answer, outcomes: [stranger, ...others, ...others] };
       }),
     );
     server.pull.always(steps.edited((answer) => ({ ...answer, changes: [] })));
@@ -527,7 +546,7 @@ scenario(
 );
 
 scenario(
-  "P32: of two tabs whose token ran out, one asks for a new one, and nothing is refused",
+  "P32 A9: of two tabs whose token ran out, one asks for a new one, and nothing is refused",
   async ({ server, page, context, another }) => {
     let asked = 0;
     await page.close();
@@ -602,7 +621,7 @@ scenario(
 );
 
 scenario(
-  "P9: Retry-After is a lower bound, for writes that come meanwhile too",
+  "P9 A12: Retry-After is a lower bound, for writes that come meanwhile too",
   async ({ server, page }) => {
     await page.evaluate(() => rest());
     const count = server.ledger.length;
@@ -620,7 +639,7 @@ scenario(
 );
 
 scenario(
-  "3.1: a cursor that does not move, with more to come, is asked for once and not for ever",
+  "A17 P36: a cursor that does not move, with more to come, is asked for once and not for ever",
   async ({ server, page }) => {
     await page.evaluate(known, "order-1");
     const before = server.requests("pull").length;
@@ -705,7 +724,7 @@ scenario(
 );
 
 scenario(
-  "P17 P18: only what both sides changed is a conflict, and each collection's policy decides",
+  "P17 P18 A14: only what both sides changed is a conflict, and each collection's policy decides",
   async ({ server, page }) => {
     for (const name of ["orders", "notes", "menu"]) {
       server.store.write(name, "same", { a: 1, b: 1 });
@@ -925,7 +944,7 @@ for (const [name, step] of Object.entries(BROKEN)) {
 }
 
 scenario(
-  "P8: after one failure of each kind, and silence, everything drains by itself",
+  "P8 A1 A13: after one failure of each kind, and silence, everything drains by itself",
   async ({ server, page }) => {
     await page.evaluate(() => rest());
     const failures = [

@@ -105,6 +105,7 @@ const ANSWERS = [
 for (const [name, answer, code, kind, reason] of ANSWERS) {
   // A1, A2, A9 to A12, P3, P36.
   test(`a server that answers ${name}: a typed state, and nothing is lost`, async (t) => {
+    // A1, A2, A9 to A12
     const backend = standardServer();
     const server = await serve(t, { answer: backend.answer });
     await withPage(chrome, server, async (page) => {

@@ -307,14 +307,22 @@ fn units(text: &str, house: House) -> Vec<(String, BTreeSet<Row>)> {
     let (mut above, mut is_test) = (BTreeSet::new(), false);
     // The indentation of the test that we are in.
     let mut inside: Option<usize> = None;
-    for line in text.lines() {
+    let mut lines = text.lines();
+    while let Some(line) = lines.next() {
         let code = line.trim_start();
         let indent = line.len() - code.len();
+        // A long name stands on a line of its own.
+        let whole = if SCRIPT_TESTS.contains(&code) && house == House::Script {
+            format!("{code}{}", lines.next().unwrap_or_default().trim_start())
+        } else {
+            code.to_owned()
+        };
+        let code = &*whole;
         if let Some(at) = inside {
             if let Some((_, cited)) = found.last_mut() {
                 cited.extend(citations(code));
             }
-            if indent == at && code.starts_with('}') {
+            if indent == at && code.starts_with(['}', ')']) {
                 inside = None;
             }
             continue;
@@ -358,9 +366,12 @@ fn function(code: &str) -> Option<String> {
     Some(name.replace('_', " ")).filter(|name| !name.is_empty())
 }
 
-/// `test("name", ...)`, also as `it` and with a template for a name.
+/// How a test begins in a script.
+const SCRIPT_TESTS: [&str; 3] = ["test(", "it(", "scenario("];
+
+/// `test("name", ...)`, also as `it` or `scenario`, and with a template for a name.
 fn script_test(code: &str) -> Option<String> {
-    let rest = code.strip_prefix("test(").or_else(|| code.strip_prefix("it("))?;
+    let rest = SCRIPT_TESTS.iter().find_map(|begin| code.strip_prefix(begin))?;
     let quote = rest.chars().next().filter(|it| "\"'`".contains(*it))?;
     let (name, _) = rest.get(1..)?.split_once(quote)?;
     Some(name.to_owned())
@@ -549,6 +560,8 @@ fn it_cites_nothing() {}
         };
         assert_eq!(shown(House::Tests), ["it holds P2 R1", "for all R3"]);
         assert_eq!(shown(House::Judges), ["helper P1", "it holds P2 R1", "for all R3"]);
+        let script = "// P9\nscenario(\n  \"P7: long\",\n  async () => {\n    x();\n  },\n);\n";
+        assert_eq!(units(script, House::Script)[0].0, "P7: long");
         let script = "// P9\ntest(\"one\", () => {\n  ok(1, \"P4\");\n});\n// R2\nconst a = 1;\ntest(`two ${a}`, () => {\n});\n";
         assert_eq!(units(script, House::Script).len(), 1);
         assert_eq!(units(script, House::Script)[0].1.len(), 2);
