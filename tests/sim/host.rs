@@ -13,8 +13,9 @@ use holdfast::model::{
     Batch, Capabilities, Changeset, Cursor, Durability, Halt, Mono, Need, PullPage, PushReply,
     Scope, Snapshot, StoreError, Term, Verb, Wall,
 };
-use holdfast::port::{Clock, Host, Leadership, NoResolver, RawStore, Remote, Rng};
+use holdfast::port::{Clock, Host, Leadership, RawStore, Remote, Rng};
 
+use crate::asks::{Question, SimResolver};
 use crate::mirror::Mirror;
 use crate::oracle::{Call, Commit, Oracle};
 use crate::server::{EPOCH_MS, Origin, Server};
@@ -181,6 +182,9 @@ pub(crate) struct Shared {
     pub(crate) net: RefCell<Vec<Message>>,
     pub(crate) messages: Cell<u64>,
     pub(crate) bus: RefCell<Vec<Telling>>,
+    pub(crate) questions: RefCell<Vec<Question>>,
+    /// Whether the application has a resolver.
+    pub(crate) resolver: bool,
     pub(crate) devices: Vec<RefCell<Device>>,
     pub(crate) server: RefCell<Server>,
     pub(crate) oracle: Oracle,
@@ -526,6 +530,7 @@ pub(crate) struct SimHost {
     clock: SimClock,
     rng: SimRng,
     leadership: SimLeadership,
+    resolver: SimResolver,
 }
 
 impl SimHost {
@@ -537,6 +542,7 @@ impl SimHost {
             clock: SimClock { shared: shared(), device },
             rng: SimRng { state: Cell::new(seed), tab },
             leadership: SimLeadership { shared: shared(), device, tab },
+            resolver: SimResolver { shared: shared(), tab },
         }
     }
 }
@@ -547,7 +553,7 @@ impl Host for SimHost {
     type Clock = SimClock;
     type Rng = SimRng;
     type Leadership = SimLeadership;
-    type Resolver = NoResolver;
+    type Resolver = SimResolver;
 
     fn store(&self) -> &SimStore {
         &self.store
@@ -564,7 +570,7 @@ impl Host for SimHost {
     fn leadership(&self) -> &SimLeadership {
         &self.leadership
     }
-    fn resolver(&self) -> &NoResolver {
-        &NoResolver
+    fn resolver(&self) -> &SimResolver {
+        &self.resolver
     }
 }

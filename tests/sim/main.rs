@@ -15,6 +15,7 @@
     reason = "a test: a world that is wrong in itself stops, and only its runner looks at a real clock"
 )]
 
+mod asks;
 mod host;
 mod mirror;
 mod oracle;

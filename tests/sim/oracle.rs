@@ -59,6 +59,8 @@ pub(crate) struct Ledger {
     pub(crate) amendments: BTreeMap<OpId, Action>,
     /// Conflicts that a call was told to have decided.
     pub(crate) decided: BTreeMap<ConflictId, u32>,
+    /// What resolvers said, and of what.
+    pub(crate) said: BTreeMap<ConflictId, Vec<(Conflict, &'static str)>>,
 }
 
 /// What a call that is running wants, by the task that runs it.
@@ -157,6 +159,7 @@ impl Oracle {
         self.fence(c);
         self.book(c);
         self.fates(c, server);
+        self.decisions(c);
         self.balance(c);
         self.sealed(c);
         self.records(c);

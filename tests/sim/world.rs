@@ -14,9 +14,11 @@ use holdfast::model::{
     Policies, Presence, Priority, Rules, Side, Strategy,
 };
 use holdfast::plan::resolve::Dependents;
+use holdfast::plan::restore::restore;
 use holdfast::plan::write::Action;
 use holdfast::schedule::{Signal, Timing};
 
+use crate::asks::{self, Question};
 use crate::host::{Answer, Ask, Device, Luck, Message, Shared, SimHost, Slot, Telling, Word};
 use crate::oracle::{Call, Chain, Oracle, Violation, follow, is_private, position};
 use crate::replay;
@@ -25,7 +27,7 @@ use crate::tape::Tape;
 
 pub(crate) const DEVICES: usize = 2;
 const TABS: usize = 2;
-const COLLECTIONS: [&str; 4] = ["notes", "stock", "tables", "log"];
+const COLLECTIONS: [&str; 5] = ["notes", "stock", "tables", "log", "menus"];
 
 /// After the world is healed everything must be done within this time (P8).
 const BOUND_MS: u64 = 20 * 60_000;
@@ -168,6 +170,7 @@ fn rules() -> Rules {
         ("notes", of(Strategy::Merge)),
         ("stock", of(Strategy::ServerWins)),
         ("tables", of(Strategy::Manual)),
+        ("menus", of(Strategy::Callback)),
         ("log", CollectionRules { coalesce: false, ..of(Strategy::Merge) }),
         ("customers", of(Strategy::Merge)),
         ("orders", orders),
@@ -189,6 +192,7 @@ impl World {
         rules.limits.batch_operations = [100, 100, 1, 3][tape.pick(4)];
         rules.limits.batch_bytes = [100_000, 100_000, 100_000, 40][tape.pick(4)];
         let quick_reads = tape.pick(2) == 0;
+        rules.resolver = tape.pick(4) != 3;
         let pull_first = tape.pick(4) == 3;
         let few = tape.pick(4) == 3;
         let opaque = tape.pick(4) == 3;
@@ -200,6 +204,8 @@ impl World {
             net: Vec::new().into(),
             messages: 0.into(),
             bus: Vec::new().into(),
+            questions: Vec::new().into(),
+            resolver: rules.resolver,
             devices: (0..DEVICES).map(|_| Device::default().into()).collect(),
             server: Server::new(page, most, swarm.poison > 0, opaque).into(),
             oracle: Oracle::new(verbose, behaviour_only),
@@ -536,6 +542,7 @@ impl World {
         let gates = shared.gates.borrow().len();
         let messages = shared.net.borrow().len();
         let words = shared.bus.borrow().len();
+        let asks = self.questions();
         let mut locks = Vec::new();
         for (index, device) in shared.devices.iter().enumerate() {
             let lock = &device.borrow().lock;
@@ -544,7 +551,7 @@ impl World {
             }
             locks.extend(lock.robbed.iter().map(|tab| (index, Some(*tab))));
         }
-        let all = gates + messages + words + locks.len();
+        let all = gates + messages + words + asks.len() + locks.len();
         if all == 0 || self.fault(self.swarm.hurry / 4) {
             return self.pass_time(all > 0);
         }
@@ -561,6 +568,10 @@ impl World {
             return self.tell(at);
         }
         at -= words;
+        if at < asks.len() {
+            return self.answer(asks[at]);
+        }
+        at -= asks.len();
         let (device, robbed) = locks[at];
         let mut place = shared.devices[device].borrow_mut();
         match robbed {
@@ -581,6 +592,31 @@ impl World {
                 shared.oracle.say(|| format!("{} t{tab} has the lock", self.steps));
                 slot.fill(());
             }
+        }
+    }
+
+    /// The places of the questions that may be answered.
+    fn questions(&self) -> Vec<usize> {
+        let mut questions = self.shared.questions.borrow_mut();
+        questions.retain(|it| it.slot.is_awaited());
+        questions.iter().enumerate().filter(|(_, it)| !it.silent).map(|(at, _)| at).collect()
+    }
+
+    /// A resolver says something, or falls silent.
+    fn answer(&mut self, at: usize) {
+        let mut questions = self.shared.questions.borrow_mut();
+        let word = asks::word(&self.shared, &questions[at].shown);
+        self.shared.oracle.say(|| {
+            let Question { tab, shown, .. } = &questions[at];
+            format!("{} the resolver of t{tab} on {}: {word:?}", self.steps, shown.id)
+        });
+        match word {
+            Some(word) => {
+                let question = questions.remove(at);
+                self.shared.oracle.heard(&question.shown, &word);
+                question.slot.fill(word);
+            }
+            None => questions[at].silent = true,
         }
     }
 
@@ -921,8 +957,33 @@ impl World {
         self.shared.calls.borrow_mut().insert(task, Call { key, action });
     }
 
+    /// A person wants back what lost a conflict.
+    fn restore(&mut self, device: usize, tab: u32) {
+        let resolved: Vec<_> = {
+            let place = self.shared.devices[device].borrow();
+            let conflicts = place.mirror.conflicts.values();
+            conflicts.filter(|it| it.resolved.is_some()).cloned().collect()
+        };
+        if resolved.is_empty() {
+            return;
+        }
+        let conflict = resolved[self.pick(resolved.len().min(256))].clone();
+        let Ok(action) = restore(&conflict) else { return };
+        if self.banned.contains(&conflict.key) {
+            return;
+        }
+        let (engine, id) = (Rc::clone(&self.tabs[&tab].1), conflict.id);
+        self.shared.oracle.say(|| format!("{} d{device} t{tab} restores {id}", self.steps));
+        self.shared.oracle.note("restorations");
+        let task = self.spawn(tab, "restore", async move { drop(engine.restore(id).await) });
+        self.shared.calls.borrow_mut().insert(task, Call { key: conflict.key, action });
+    }
+
     /// A person decides something that waits for one.
     fn decide(&mut self, device: usize, tab: u32) {
+        if self.pick(8) == 7 {
+            return self.restore(device, tab);
+        }
         let (conflicts, parked) = {
             let place = self.shared.devices[device].borrow();
             let conflicts: Vec<_> = place
@@ -1082,6 +1143,9 @@ impl World {
         let history = shared.server.borrow().history();
         for (index, device) in shared.devices.iter().enumerate() {
             let mirror = &device.borrow().mirror;
+            if let Some(conflict) = mirror.conflicts.values().find(|it| it.asks_resolver()) {
+                return Some(format!("d{index} still asks the resolver about {conflict:?}"));
+            }
             if let Some(op) = mirror.ops.values().find(|op| !mirror.may_rest(op, 20)) {
                 return Some(format!("d{index} still has {op:?}"));
             }
@@ -1095,6 +1159,9 @@ impl World {
         }
         if !shared.gates.borrow().is_empty() || !shared.net.borrow().is_empty() {
             return Some("something is on its way".to_owned());
+        }
+        if !self.questions().is_empty() {
+            return Some("the resolver is thinking".to_owned());
         }
         if !shared.bus.borrow().is_empty() {
             return Some("tabs are telling each other".to_owned());
