@@ -1,5 +1,6 @@
 //! Bringing back the side of a conflict that lost: an ordinary write (tx `write`) on the record as it is by now (P18).
 
+use super::draft::HANDED_OVER;
 use super::write::Action;
 use crate::model::{Code, Conflict, Presence, SyncError};
 
@@ -14,6 +15,10 @@ pub fn restore(conflict: &Conflict) -> Result<Action, SyncError> {
     };
     let side: &Presence = match &*resolved.choice {
         "mine" => &conflict.theirs,
+        HANDED_OVER => {
+            let message = "the conflict is open on another device: both sides are there";
+            return Err(SyncError::new(Code::PendingWork, message).of(conflict.op));
+        }
         _ => &conflict.mine,
     };
     Ok(Action::Restore { side: side.clone(), fields: conflict.fields.clone() })
