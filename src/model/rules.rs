@@ -119,7 +119,7 @@ pub enum Strategy {
     ClientWins,
     /// The newer stamp.
     LastWriteWins,
-    /// Field by field; a person where both changed one field.
+    /// Field by field; where both changed one field, the application's resolver or, without one, a person.
     Merge,
     /// A person.
     Manual,

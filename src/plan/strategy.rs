@@ -22,7 +22,7 @@ pub enum Verdict {
     KeepMine,
     /// Ours stands as a whole; the server's side is kept in the conflict record.
     Prevail,
-    /// The application's resolver decides.
+    /// The application's resolver decides; a person where there is none (R26).
     AskCallback,
     /// A person decides.
     AskPerson,
@@ -127,8 +127,8 @@ impl Judge<'_> {
             Strategy::ClientWins => Verdict::Prevail,
             Strategy::LastWriteWins if self.mine_is_newer => Verdict::Prevail,
             Strategy::LastWriteWins => Verdict::TakeTheirs,
-            Strategy::Merge | Strategy::Manual => Verdict::AskPerson,
-            Strategy::Callback => Verdict::AskCallback,
+            Strategy::Manual => Verdict::AskPerson,
+            Strategy::Merge | Strategy::Callback => Verdict::AskCallback,
         }
     }
 
@@ -174,8 +174,8 @@ impl Judge<'_> {
                     theirs_won = true;
                     ruled
                 }
-                Strategy::Merge | Strategy::Manual => return Verdict::AskPerson,
-                Strategy::Callback => return Verdict::AskCallback,
+                Strategy::Manual => return Verdict::AskPerson,
+                Strategy::Merge | Strategy::Callback => return Verdict::AskCallback,
             }
         } else {
             all
@@ -418,8 +418,10 @@ mod tests {
             let judge = |strategy| judge(&op, &theirs(server), &rules(strategy));
             assert_eq!(judge(Strategy::ServerWins), server_wins, "{case}, server-wins");
             let asking = asking.unwrap_or(server_wins);
-            assert_eq!(judge(Strategy::Merge), asking, "{case}, merge");
             assert_eq!(judge(Strategy::Manual), asking, "{case}, manual");
+            let asks = if asking == Verdict::AskPerson { Verdict::AskCallback } else { asking };
+            assert_eq!(judge(Strategy::Merge), asks, "{case}, merge");
+            assert_eq!(judge(Strategy::Callback), asks, "{case}, callback");
         }
     }
 

@@ -144,6 +144,67 @@ fn without_a_resolver_a_person_is_asked() {
     assert_eq!(settled.notice.conflicts, [till.open_conflict().id]);
 }
 
+/// Section 9: under `merge` the resolver is asked first, under `manual` never.
+#[test]
+fn merge_asks_the_resolver_where_there_is_one() {
+    for (strategy, resolver, asks) in [
+        (Strategy::Merge, true, Asks::Callback),
+        (Strategy::Merge, false, Asks::Person),
+        (Strategy::Callback, true, Asks::Callback),
+        (Strategy::Manual, true, Asks::Person),
+    ] {
+        for theirs in [Some(r#"{"a":3}"#), None] {
+            let mut till = Till::with(strategy);
+            till.rules.resolver = resolver;
+            till.pulls(&[live("o1", 1, r#"{"a":1}"#)]);
+            till.patches("o1", r#"{"a":2}"#);
+            till.pushes(theirs.map_or(deleted(2), |theirs| conflict(2, theirs)));
+            assert_eq!(till.open_conflict().asks, asks, "{strategy:?} {resolver} {theirs:?}");
+        }
+    }
+}
+
+/// P19: two tabs of a device decide at once: one is told that it did, the other that it was too late; and so after a restart.
+#[test]
+fn of_two_tabs_that_decide_at_once_one_does() {
+    let disk = Rc::default();
+    let mut first = World::on(Rc::clone(&disk), Strategy::Manual);
+    contradicts(&mut first, "o1");
+    first.drains();
+    let one = Rc::clone(&first.engine);
+    let id = first.until(one.conflicts()).unwrap()[0].id;
+    let mut second = World::on(Rc::clone(&disk), Strategy::Manual);
+    let two = Rc::clone(&second.engine);
+    assert_eq!(second.until(two.resolve(id, Choice::Theirs)), Ok(None));
+    let late = first.until(one.resolve(id, Choice::Mine)).unwrap_err();
+    assert_eq!(late.code, Code::AlreadyResolved);
+    let mut again = World::on(disk, Strategy::Manual);
+    let three = Rc::clone(&again.engine);
+    // Worlds draw the same lots: at another time the call has another name.
+    again.runs_for(5_000);
+    let late = again.until(three.resolve(id, Choice::Mine)).unwrap_err();
+    assert_eq!(late.code, Code::AlreadyResolved);
+    let resolved = again.until(three.conflict(id)).unwrap().unwrap().resolved.unwrap();
+    assert_eq!((resolved.by, &*resolved.choice), (Decider::Person, "theirs"));
+    assert!(first.until(one.audit()).unwrap().balances());
+}
+
+/// P19: a side for each field, also deep inside, where both sides are documents.
+#[test]
+fn a_side_is_chosen_for_each_field() {
+    let mut till = Till::new();
+    till.pulls(&[live("o1", 1, r#"{"at":{"x":1,"y":1},"n":1}"#)]);
+    till.patches("o1", r#"{"at":{"x":2,"y":2},"n":2}"#);
+    till.pushes(conflict(2, r#"{"at":{"x":3,"y":3,"z":3},"n":3}"#));
+    let path = |names: &[&str]| Path(names.iter().map(|it| (*it).to_owned()).collect());
+    let fields = till.open_conflict().fields;
+    assert_eq!(fields, [path(&["at", "x"]), path(&["at", "y"]), path(&["n"])]);
+    let sides = vec![(path(&["at", "x"]), Side::Mine), (path(&["n"]), Side::Theirs)];
+    till.resolves(&Choice::Fields(sides)).unwrap();
+    till.sees("o1", r#"{"at":{"x":2,"y":3,"z":3},"n":3}"#);
+    till.pushes(applied(3));
+}
+
 /// A resolution may meet the next change: that is a conflict of its own, and the resolver is asked about it.
 #[test]
 fn what_the_resolver_chose_may_meet_the_next_conflict() {

@@ -186,8 +186,8 @@ proptest::proptest! {
                     prop_assert!(matches!(verdict, Verdict::Settle(_, Won::Mine)), "{:?}", verdict);
                     continue;
                 }
-                Strategy::Merge | Strategy::Manual => Verdict::AskPerson,
-                Strategy::Callback => Verdict::AskCallback,
+                Strategy::Manual => Verdict::AskPerson,
+                Strategy::Merge | Strategy::Callback => Verdict::AskCallback,
             };
             prop_assert_eq!(verdict, expected);
         }
