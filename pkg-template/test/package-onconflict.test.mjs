@@ -73,7 +73,7 @@ async function contradict(page, backend, ids) {
   await page.evaluate(() => sync.resume());
 }
 
-test("the application decides, and what it does not decide goes to a person", async (t) => {
+test("R26 P19 P20 P26: the application decides, and what it does not decide goes to a person", async (t) => {
   const backend = standardServer();
   const server = await serve(t, { answer: backend.answer });
   await withPage(chrome, server, async (page) => {
@@ -109,7 +109,7 @@ test("the application decides, and what it does not decide goes to a person", as
   });
 });
 
-test("a resolver that never answers holds nobody, and is told when nobody listens any more", async (t) => {
+test("P20 R26: a resolver that never answers holds nobody, and is told when nobody listens any more", async (t) => {
   const backend = standardServer();
   const server = await serve(t, { answer: backend.answer });
   await withPage(chrome, server, async (page) => {
@@ -134,7 +134,7 @@ test("a resolver that never answers holds nobody, and is told when nobody listen
   });
 });
 
-test("after a restart the application is asked again", async (t) => {
+test("R26: after a restart the application is asked again", async (t) => {
   const backend = standardServer();
   const server = await serve(t, { answer: backend.answer });
   await withPage(chrome, server, async (page) => {
@@ -148,7 +148,7 @@ test("after a restart the application is asked again", async (t) => {
   });
 });
 
-test("what lost a conflict is brought back over what the record is by now", async (t) => {
+test("P18: what lost a conflict is brought back over what the record is by now", async (t) => {
   const backend = standardServer();
   const server = await serve(t, { answer: backend.answer });
   await withPage(chrome, server, async (page) => {
