@@ -958,7 +958,7 @@ impl World {
     }
 
     /// A person wants back what lost a conflict.
-    fn restore(&mut self, device: usize, tab: u32) {
+    fn bring_back(&mut self, device: usize, tab: u32) {
         let resolved: Vec<_> = {
             let place = self.shared.devices[device].borrow();
             let conflicts = place.mirror.conflicts.values();
@@ -982,7 +982,7 @@ impl World {
     /// A person decides something that waits for one.
     fn decide(&mut self, device: usize, tab: u32) {
         if self.pick(8) == 7 {
-            return self.restore(device, tab);
+            return self.bring_back(device, tab);
         }
         let (conflicts, parked) = {
             let place = self.shared.devices[device].borrow();
