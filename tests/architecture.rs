@@ -48,7 +48,9 @@ const ROOMS: &[Room] = &[
     Room { name: "browser", imports: &["layout", "model", "port"], never: &[] },
     Room {
         name: "js",
-        imports: &["browser", "engine", "memory", "model", "plan", "port", "protocol", "schedule"],
+        imports: &[
+            "browser", "engine", "layout", "memory", "model", "plan", "port", "protocol", "schedule",
+        ],
         never: &["rexie"],
     },
 ];

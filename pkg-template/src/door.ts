@@ -48,6 +48,10 @@ export interface Door {
   edit(opId: string, patch: string): Promise<string>;
   /** Text of the outbox entries that were discarded. */
   discard(opId: string, dependents: boolean): Promise<string>;
+  /** Text of an `OutboxFile`; `wanted` is a word or the text of a list of ids. */
+  export_file(wanted: string, handOver: boolean): Promise<string>;
+  /** Text of an `ImportReport`. */
+  import_file(text: string): Promise<string>;
   /** Text of conflicts. */
   conflicts(resolved: boolean): Promise<string>;
   /** Text of `{kind: "resolved"}` or `{kind: "moved", conflict}`. */

@@ -5,9 +5,12 @@ import { objectText } from "./json.js";
 import type {
   Abortable,
   DiscardOptions,
+  ExportOptions,
+  ImportReport,
   JsonObject,
   Outbox,
   OutboxEntry,
+  OutboxFile,
   OutboxQuery,
   Receipt,
 } from "./types.js";
@@ -56,4 +59,48 @@ export class OutboxView implements Outbox {
       await this.#core.call((door) => door.discard(opId, dependents), options.signal),
     ) as OutboxEntry[];
   }
+
+  async export(options: ExportOptions = {}): Promise<OutboxFile> {
+    const { operations = "all", handOver = false, signal } = options;
+    const wanted = selectionText(operations);
+    return JSON.parse(
+      await this.#core.call((door) => door.export_file(wanted, handOver === true), signal),
+    ) as OutboxFile;
+  }
+
+  async import(file: OutboxFile, options: Abortable = {}): Promise<ImportReport> {
+    const text = fileText(file);
+    return JSON.parse(
+      await this.#core.call((door) => door.import_file(text), options.signal),
+    ) as ImportReport;
+  }
+}
+
+function selectionText(operations: unknown): string {
+  if (operations === "all" || operations === "parked" || operations === "handed-over") {
+    return operations;
+  }
+  if (!Array.isArray(operations)) {
+    throw new HoldfastError(
+      "invalid-value",
+      'operations: "all", "parked", "handed-over" or a list of opIds',
+      { path: "operations" },
+    );
+  }
+  for (const [index, opId] of operations.entries()) checkId(opId, `operations.${index}`);
+  return JSON.stringify(operations);
+}
+
+/** What is in it the core judges: a file may come from anywhere. */
+function fileText(file: unknown): string {
+  let text: unknown;
+  try {
+    text = JSON.stringify(file);
+  } catch {
+    // Not JSON.
+  }
+  if (typeof text !== "string") {
+    throw new HoldfastError("invalid-value", "file: not an outbox file", { path: "file" });
+  }
+  return text;
 }

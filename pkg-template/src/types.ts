@@ -804,6 +804,63 @@ export interface Outbox {
   edit(opId: string, patch: JsonObject, options?: Abortable): Promise<Receipt>;
   /** Gives a parked or blocked operation up, and returns what was given up. */
   discard(opId: string, options?: DiscardOptions): Promise<OutboxEntry[]>;
+  /**
+   * Writes operations into a file. Without `handOver` it is a backup and changes nothing here. With it the operations are parked
+   * here as handed over, out of what `get` and `list` show, and live where the file is imported.
+   */
+  export(options?: ExportOptions): Promise<OutboxFile>;
+  /**
+   * Brings the operations of a file into the outbox, all or none. Those of a hand-over wait to be sent; those of a backup are
+   * parked as rejected with the code `"imported"`. What was imported before is left alone; what was handed over from here
+   * comes back. Rejects with `"invalid-value"`, `"too-large"`, `"unknown-collection"` (`path` says where) or `"outbox-full"`.
+   */
+  import(file: OutboxFile, options?: Abortable): Promise<ImportReport>;
+}
+
+/**
+ * Options of `export`.
+ *
+ * @example
+ * await sync.outbox.export({ operations: "parked", handOver: true });
+ */
+export interface ExportOptions extends Abortable {
+  /**
+   * `"all"` (default), `"parked"` with what waits behind it, `"handed-over"` to write a lost file again, or ids. A hand-over takes
+   * along what is tied to these: other operations of their records, of the records that they name, of their transactions.
+   */
+  readonly operations?: "all" | "parked" | "handed-over" | readonly string[];
+  /** Whether the operations live on the other device from now on. Default `false`. */
+  readonly handOver?: boolean;
+}
+
+/**
+ * Operations on their way to another device, as plain JSON: to be saved, sent, and given to `import` as it is. What is in it
+ * beyond these members is described in `docs/formats.md`; at most 10,000 operations and 64 MiB.
+ *
+ * @example
+ * const file: OutboxFile = await sync.outbox.export({ handOver: true });
+ * saveAs(new Blob([JSON.stringify(file)]), "outbox.json");
+ */
+export interface OutboxFile {
+  readonly holdfast: "outbox";
+  readonly version: 1;
+  /** When it was made, ms since 1970. */
+  readonly at: number;
+  readonly owner: { readonly tenant?: string; readonly user?: string };
+  readonly handOver: boolean;
+  readonly operations: readonly JsonObject[];
+  readonly conflicts: readonly JsonObject[];
+}
+
+/**
+ * What `import` did: operations that are in the outbox now, and operations that were known already.
+ *
+ * @example
+ * const { imported, known } = await sync.outbox.import(file);
+ */
+export interface ImportReport {
+  readonly imported: number;
+  readonly known: number;
 }
 
 /**

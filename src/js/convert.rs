@@ -3,13 +3,15 @@
 use std::fmt::Display;
 
 use super::errors::refused;
-use super::text::{Members, Object, list};
+use super::text::{Members, Object, elements, list};
 use crate::engine::{Commit, CycleReport, Drained, Entity, EntityState, Progress, Verdict};
 use crate::model::json::{quote, unquote};
+use crate::plan::transfer::Imported;
 use crate::model::map::sort;
 use crate::model::{
     Choice, Code, Conflict, ConflictId, ConflictKind, Counts, Decider, Document, EntityKey, Intent,
-    JsonError, OpId, OpState, Operation, Parked, Path, Presence, Priority, Side, SyncError,
+    JsonError, OpId, OpState, Operation, Parked, Path, Presence, Priority, Selection, Side,
+    SyncError,
 };
 
 /// The text of a document. `json.ts` has checked it; only a caller that goes around it sees these errors.
@@ -133,6 +135,28 @@ pub(super) fn operation(op: &Operation) -> String {
         OpState::Parked(Parked::HandedOver) => object.text("why", "handed-over"),
     }
     .end()
+}
+
+/// Which operations go into a file.
+pub(super) fn selection(text: &str) -> Result<Selection, SyncError> {
+    match text {
+        "all" => return Ok(Selection::All),
+        "parked" => return Ok(Selection::Parked),
+        "handed-over" => return Ok(Selection::HandedOver),
+        _ => {}
+    }
+    let ids = elements(text).and_then(|ids| {
+        ids.iter().map(|id| OpId::parse(&unquote(id.text())?)).collect::<Option<Vec<_>>>()
+    });
+    let wrong = || refused(Code::NotFound, "operations", "there is nothing of this id");
+    ids.map(Selection::Ids).ok_or_else(wrong)
+}
+
+pub(super) fn imported(imported: &Imported) -> String {
+    Object::new()
+        .number("imported", imported.imported.into())
+        .number("known", imported.known.into())
+        .end()
 }
 
 pub(super) fn conflict(conflict: &Conflict) -> String {

@@ -22,6 +22,7 @@ use crate::browser::{
     Lifecycle, Signals,
 };
 use crate::engine::{Commit, Config, Engine, Event, Status, StatusKind, Verdict, WriteRequest};
+use crate::layout::{file_text, read_file};
 use crate::memory::MemoryStore;
 use crate::model::{
     Capabilities, Code, ConflictId, Document, EntityKey, IdSeed, Millis, Need, OpId, Root, Scope,
@@ -264,6 +265,18 @@ impl Door {
             let discarded = engine.discard(op?, dependents).await?;
             Ok(Some(list(discarded.iter().map(convert::operation))))
         })
+    }
+
+    /// Operations as a file. `wanted` is `all`, `parked`, `handed-over` or the text of a list of ids.
+    pub fn export_file(&self, wanted: &str, hand_over: bool) -> Promise {
+        let (engine, wanted) = (self.engine(), convert::selection(wanted));
+        promise(async move { Ok(Some(file_text(&engine.export(&wanted?, hand_over).await?)?)) })
+    }
+
+    /// Brings the operations of a file.
+    pub fn import_file(&self, text: &str) -> Promise {
+        let (engine, file) = (self.engine(), read_file(text));
+        promise(async move { Ok(Some(convert::imported(&engine.import(&file?).await?))) })
     }
 
     /// Conflicts, oldest first.
