@@ -49,7 +49,8 @@ const ROOMS: &[Room] = &[
     Room {
         name: "js",
         imports: &[
-            "browser", "engine", "layout", "memory", "model", "plan", "port", "protocol", "schedule",
+            "browser", "engine", "layout", "memory", "model", "plan", "port", "protocol",
+            "schedule",
         ],
         never: &["rexie"],
     },

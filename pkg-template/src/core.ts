@@ -1,5 +1,6 @@
 import type { Door } from "./door.js";
 import { abortable, HoldfastError, report, throwIfAborted, toHoldfastError } from "./errors.js";
+import { Spells } from "./spells.js";
 import type { Events, Observable, Status, Unsubscribe } from "./types.js";
 
 /** Listeners of one event. One that throws is reported; the others are called all the same. */
@@ -55,6 +56,7 @@ export class Core {
     fatal: new Listeners(),
   };
   readonly #statusListeners = new Listeners<Status>();
+  readonly #spells = new Spells();
   readonly #waiting = new Set<(error: HoldfastError) => void>();
   #status: Status;
   #ended: HoldfastError | undefined;
@@ -104,6 +106,10 @@ export class Core {
     if (this.#ended) return;
     if (kind === "status") {
       this.#setStatus(payload as Status);
+    } else if (kind === "began") {
+      this.#spells.began(payload as string);
+    } else if (kind === "ended") {
+      this.#spells.ended(payload as string);
     } else if (this.hears(kind)) {
       const listeners = this.#listeners[kind];
       if (listeners.size > 0) listeners.emit(JSON.parse(payload as string) as never);

@@ -42,6 +42,8 @@ export interface Door {
   poke(): void;
   status(): Status;
   audit(): Promise<string>;
+  /** Text of `Metrics`. */
+  metrics(): string;
   /** Text of outbox entries. */
   outbox(state: string | undefined, limit: number | undefined): Promise<string>;
   retry(opId: string): Promise<string>;
@@ -68,7 +70,10 @@ export interface DoorClass {
 
 /** What the core calls. None of these throws or rejects. */
 export interface DoorCallbacks {
-  /** A notice after a commit: `status` with an object, every other kind with JSON text. */
+  /**
+   * A notice after a commit: `status` with an object, `began` and `ended` with the name of a spell, every other kind with JSON
+   * text.
+   */
   readonly emit: (kind: string, payload: unknown) => void;
   /** A bearer token, `undefined` for none, `null` where the application could not give one. */
   readonly token: (

@@ -18,6 +18,7 @@ import type {
   Documents,
   DrainReport,
   Events,
+  Metrics,
   Observable,
   OpenOptions,
   Outcome,
@@ -109,6 +110,10 @@ class Manager<D extends Documents<D>> implements types.SyncManager<D> {
 
   async audit(): Promise<Audit> {
     return JSON.parse(await this.#core.call((door) => door.audit())) as Audit;
+  }
+
+  async metrics(): Promise<Metrics> {
+    return JSON.parse(await this.#core.call(async (door) => door.metrics())) as Metrics;
   }
 
   close(): Promise<void> {

@@ -336,6 +336,8 @@ export interface SyncManager<D extends Documents<D>> {
   poke(): void;
   /** Accounts for every write that was ever accepted here. */
   audit(): Promise<Audit>;
+  /** What was counted since this manager was opened. */
+  metrics(): Promise<Metrics>;
   /** Stops syncing and closes the database. Pending calls reject with `"closed"`; what is stored stays stored. */
   close(): Promise<void>;
   /** The same as `close`, for `await using`. */
@@ -602,6 +604,12 @@ export interface CycleReport {
   readonly bytes: number;
   /** How long it took. */
   readonly millis: number;
+  /** Of the bytes, those that left. */
+  readonly up: number;
+  /** Operations that were sent and are sent again. */
+  readonly retried: number;
+  /** Conflicts by kind, those that a policy settled included. */
+  readonly conflictKinds: Readonly<Record<Conflict["kind"], number>>;
   readonly halted?:
     | "unreachable"
     | "foreign-response"
@@ -615,6 +623,65 @@ export interface CycleReport {
     | "storage-full"
     | "storage-lost"
     | (string & Record<never, never>);
+}
+
+/**
+ * How often something was done, and how long it took. `classes` counts by length: up to the first bound of `classesMs`, up to the
+ * second, and so on; the last is without a bound.
+ *
+ * @example
+ * const average = span.totalMs / (span.succeeded + span.failed);
+ */
+export interface Span {
+  readonly succeeded: number;
+  readonly failed: number;
+  readonly totalMs: number;
+  readonly maxMs: number;
+  readonly classes: readonly number[];
+}
+
+/**
+ * What was counted since this manager was opened: plain numbers, nothing that names a record or a user. Cycles, and what is
+ * in them, are those of the tab that leads, as it told them; `writes`, `offlineMs` and `outbox` are what this tab saw. The
+ * same spells are User Timing measures of the tab that does them: `holdfast:cycle`, `holdfast:push`, `holdfast:pull`, and
+ * `holdfast:commit` for the storing of a write.
+ *
+ * @example
+ * const { cycles, applied, retried } = await sync.metrics();
+ * report({ failures: cycles.failed, applied, retried });
+ */
+export interface Metrics {
+  /** Ms since 1970. */
+  readonly since: number;
+  readonly cycles: Span;
+  /** Why cycles broke off, by the words of `CycleReport.halted`. */
+  readonly halts: Readonly<Record<string, number>>;
+  /** From the call to the disk. */
+  readonly writes: Span;
+  /** The bounds of `classes`. */
+  readonly classesMs: readonly number[];
+  /** Operations that the server has, refused for good, and that were sent and are sent again. */
+  readonly applied: number;
+  readonly parked: number;
+  readonly retried: number;
+  readonly conflicts: Readonly<Record<Conflict["kind"], number>>;
+  /** Records. */
+  readonly pulled: number;
+  /** Bodies and addresses, of requests that were answered. */
+  readonly bytesUp: number;
+  readonly bytesDown: number;
+  /** Time in which the server could not be reached. */
+  readonly offlineMs: number;
+  /**
+   * The outbox over time, oldest first: at most 240 samples of 15 seconds in which it changed. `pending` and `parked` are those
+   * of the end of a sample, `most` is the most that was pending in it.
+   */
+  readonly outbox: readonly {
+    readonly at: number;
+    readonly pending: number;
+    readonly most: number;
+    readonly parked: number;
+  }[];
 }
 
 /**

@@ -5,6 +5,7 @@ mod asks;
 mod inspect;
 mod lead;
 mod lost;
+pub mod metrics;
 mod pull;
 mod push;
 mod resolve;
@@ -21,9 +22,10 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 pub use inspect::{Entity, EntityState, OutboxEntry, OutboxState, Verdict};
+pub use metrics::Metrics;
 pub use run::{CycleReport, Drained, halted_as};
 pub use status::{Connection, Phase, Status, StatusKind};
-pub use watch::{Commit, Event, Progress};
+pub use watch::{Commit, Event, Progress, Spell};
 pub use write::WriteRequest;
 
 use crate::model::{
@@ -76,6 +78,9 @@ pub struct Engine<H: Host> {
     questions: Bell,
     /// What it is being asked.
     question: RefCell<Option<asks::Question>>,
+    metrics: RefCell<Metrics>,
+    /// Spells that were begun.
+    spells: Cell<u64>,
     /// When history was last cleaned up.
     tidied: Cell<Option<Mono>>,
 }
@@ -101,6 +106,8 @@ impl<H: Host> Engine<H> {
             closed: Cell::new(false),
             room: Cell::new(room),
             cut: Cell::new(usize::MAX),
+            metrics: RefCell::new(Metrics::new(host.clock().wall())),
+            spells: Cell::new(0),
             tidied: Cell::new(None),
             questions: Bell::default(),
             question: RefCell::default(),
@@ -174,6 +181,9 @@ impl<H: Host> Engine<H> {
         need: Need,
         mut decide: impl FnMut(&Snapshot) -> Decision<T>,
     ) -> Result<T, SyncError> {
+        let began = self.host.clock().mono();
+        // What a user waits for is worth a place in the profile.
+        let spell = (verb.name == "write").then(|| self.begin("commit"));
         let mut meta = None;
         let result = self
             .host
@@ -185,6 +195,11 @@ impl<H: Host> Engine<H> {
             })
             .await;
         self.heard_of_the_store(result.as_ref().err());
+        if let Some(spell) = spell {
+            self.end(spell);
+            let took = began.until(self.host.clock().mono());
+            self.metrics.borrow_mut().write(took, result.is_ok());
+        }
         let output = result?;
         if let Some(meta) = meta {
             self.remember(meta);
@@ -248,8 +263,31 @@ impl<H: Host> Engine<H> {
         self.show_status();
     }
 
+    /// What was counted since this tab was opened.
+    pub fn metrics(&self) -> Metrics {
+        self.metrics.borrow().until(self.host.clock().mono())
+    }
+
+    fn begin(&self, name: &'static str) -> Spell {
+        let spell = Spell { name, number: self.spells.get() };
+        self.spells.set(spell.number + 1);
+        self.watch.tell(&Event::Began(spell));
+        spell
+    }
+
+    fn end(&self, spell: Spell) {
+        self.watch.tell(&Event::Ended(spell));
+    }
+
     fn show_status(&self) {
         let status = self.status();
+        {
+            let connection = &status.connection;
+            // Before the first answer nobody knows.
+            let offline = connection.kind == "disconnected" && connection.reason != "not-asked";
+            let (clock, counts) = (self.host.clock(), self.meta.borrow().counts);
+            self.metrics.borrow_mut().look(offline, &counts, clock.mono(), clock.wall());
+        }
         self.watch.status(status);
     }
 }

@@ -1,5 +1,7 @@
 //! Pulling: ask, then store page and cursor in one transaction.
 
+use super::metrics::KINDS;
+use super::run::count;
 use super::{Engine, Stop};
 use crate::model::{Cursor, Durability, Halt, Need, PullPage, Root, Term, Verb};
 use crate::plan::identity::in_page;
@@ -20,6 +22,8 @@ pub(super) enum Paged {
         records: u32,
         /// Bytes on the wire.
         bytes: u64,
+        /// Conflicts that it met, by kind.
+        kinds: [u64; KINDS.len()],
     },
     /// No page came.
     Halted(Halt),
@@ -31,7 +35,10 @@ impl<H: Host> Engine<H> {
         let row = self.snapshot(need).await?.cursors.remove(&self.scope);
         let rebuilding = row.as_ref().is_some_and(|row| row.rebuilding);
         let from = row.and_then(|row| row.cursor);
-        let page = match self.host.remote().pull(&self.scope, from.as_ref()).await {
+        let span = self.begin("pull");
+        let answer = self.host.remote().pull(&self.scope, from.as_ref()).await;
+        self.end(span);
+        let page = match answer {
             Ok(page) => page,
             Err(Halt::Expired) => {
                 self.heard_of_the_server(None);
@@ -40,7 +47,9 @@ impl<H: Host> Engine<H> {
                 self.commit(&RESTART, need, |s| restart(s, &self.scope, &ctx)).await??;
                 // A server that calls a beginning too old would send us round for ever.
                 return Ok(match from {
-                    Some(_) => Paged::Stored { more: true, records: 0, bytes: 0 },
+                    Some(_) => {
+                        Paged::Stored { more: true, records: 0, bytes: 0, kinds: [0; KINDS.len()] }
+                    }
                     None => Paged::Halted(Halt::Protocol),
                 });
             }
@@ -83,11 +92,20 @@ impl<H: Host> Engine<H> {
             .await??;
         Ok(match pulled {
             Pulled::Applied { records, notice, .. } => {
+                let mut kinds = [0; KINDS.len()];
+                count(&mut kinds, &notice);
                 self.publish(notice);
-                Paged::Stored { more: page.more, records, bytes: page.bytes }
+                Paged::Stored { more: page.more, records, bytes: page.bytes, kinds }
             }
-            Pulled::Repeated => Paged::Stored { more: page.more, records: 0, bytes: page.bytes },
-            Pulled::Moved => Paged::Stored { more: true, records: 0, bytes: page.bytes },
+            Pulled::Repeated => Paged::Stored {
+                more: page.more,
+                records: 0,
+                bytes: page.bytes,
+                kinds: [0; KINDS.len()],
+            },
+            Pulled::Moved => {
+                Paged::Stored { more: true, records: 0, bytes: page.bytes, kinds: [0; KINDS.len()] }
+            }
         })
     }
 

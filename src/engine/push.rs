@@ -26,6 +26,8 @@ pub(super) enum Pushed {
         settled: Settled,
         /// Bytes on the wire.
         bytes: u64,
+        /// Of these, bytes that left.
+        up: u64,
     },
     /// The request failed as a whole.
     Halted(Halt),
@@ -47,7 +49,9 @@ impl<H: Host> Engine<H> {
             return Ok(Pushed::Nothing { next_due: claimed.next_due });
         }
         self.show_status();
+        let span = self.begin("push");
         let reply = self.host.remote().push(&claimed.batch).await;
+        self.end(span);
         self.heard_of_the_server(reply.halt.as_ref());
         let settled = self.settle(term, &claimed.batch, &reply).await?;
         self.publish(settled.notice.clone());
@@ -56,7 +60,7 @@ impl<H: Host> Engine<H> {
                 self.learn(&halt, claimed.batch.operations.len());
                 Ok(Pushed::Halted(halt))
             }
-            None => Ok(Pushed::Answered { settled, bytes: reply.bytes }),
+            None => Ok(Pushed::Answered { settled, bytes: reply.bytes, up: reply.up }),
         }
     }
 

@@ -5,12 +5,14 @@ use std::rc::Rc;
 
 use serde::Serialize;
 
+use super::metrics::{KINDS, place};
 use super::pull::Paged;
 use super::push::Pushed;
 use super::wake::{First, race};
 use super::watch::{Event, Progress};
 use super::{Engine, Stop};
 use crate::model::{Code, Halt, Millis, Need, OpState, Operation, Root, SyncError, Term, Wall};
+use crate::plan::Notice;
 use crate::port::{Clock, Host, Leadership, Remote, Rng};
 use crate::schedule::{CycleEnd, Next, Signal};
 
@@ -36,6 +38,12 @@ pub struct CycleReport {
     pub bytes: u64,
     /// How long it took, in milliseconds.
     pub millis: u64,
+    /// Of these, bytes that left.
+    pub up: u64,
+    /// Operations that leave again later.
+    pub retried: u64,
+    /// Conflicts by kind: see `metrics::KINDS`.
+    pub kinds: [u64; KINDS.len()],
     /// Why it broke off; nothing if it came to its end.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub halted: Option<&'static str>,
@@ -127,6 +135,7 @@ impl<H: Host> Engine<H> {
 
     async fn cycle(&self, term: Term) -> Result<CycleEnd, Stop> {
         let began = self.host.clock().mono();
+        let span = self.begin("cycle");
         let mut report = CycleReport::default();
         self.phase.borrow_mut().syncing = true;
         self.show_status();
@@ -144,6 +153,8 @@ impl<H: Host> Engine<H> {
             self.watch.tell(&Event::AuthRequired);
         }
         self.phase.borrow_mut().last_cycle = Some(report.clone());
+        self.metrics.borrow_mut().cycle(&report);
+        self.end(span);
         self.watch.tell(&Event::Cycle(report));
         self.cycles.ring();
         if matches!(&result, Ok(CycleEnd { halt: None, .. })) {
@@ -205,13 +216,16 @@ impl<H: Host> Engine<H> {
                     self.uncut();
                     return Ok(Ok(next_due));
                 }
-                Pushed::Answered { settled, bytes } => {
+                Pushed::Answered { settled, bytes, up } => {
                     self.phase.borrow_mut().pushed = true;
                     let verdicts = settled.applied + settled.conflicts + settled.parked;
                     report.applied += u64::from(settled.applied);
                     report.conflicts += u64::from(settled.conflicts);
                     report.parked += u64::from(settled.parked);
                     report.bytes += bytes;
+                    report.up += up;
+                    report.retried += u64::from(settled.retried);
+                    count(&mut report.kinds, &settled.notice);
                     let done = report.applied + report.conflicts + report.parked;
                     self.progress("push", done, Some(total.max(done)), report);
                     if verdicts == 0 && settled.retried > 0 {
@@ -230,7 +244,8 @@ impl<H: Host> Engine<H> {
         for _ in 0..ROUNDS {
             match self.pull_once(term).await? {
                 Paged::Halted(halt) => return Ok(Some(halt)),
-                Paged::Stored { more, records, bytes } => {
+                Paged::Stored { more, records, bytes, kinds } => {
+                    report.kinds.iter_mut().zip(kinds).for_each(|(sum, more)| *sum += more);
                     report.pulled += u64::from(records);
                     report.bytes += bytes;
                     self.progress("pull", report.pulled, None, report);
@@ -293,6 +308,7 @@ impl<H: Host> Engine<H> {
             phase.last_cycle = Some(report.clone());
             phase.syncing = false;
         }
+        self.metrics.borrow_mut().cycle(&report);
         self.watch.tell(&Event::Cycle(report));
         self.cycles.ring();
         self.show_status();
@@ -338,6 +354,15 @@ impl<H: Host> Engine<H> {
             OpState::Blocked { .. } | OpState::Parked(_) => false,
         };
         Ok(s.next_due.is_some() || s.ops.values().any(on_its_way))
+    }
+}
+
+/// Counts the conflicts of a commit by kind.
+pub(super) fn count(kinds: &mut [u64; KINDS.len()], notice: &Notice) {
+    for kind in &notice.kinds {
+        if let Some(count) = kinds.get_mut(place(*kind)) {
+            *count += 1;
+        }
     }
 }
 

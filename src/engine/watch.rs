@@ -27,6 +27,19 @@ pub enum Event {
     AuthRequired,
     /// Somebody here wants a cycle now: to be told to the tab that leads.
     Asked,
+    /// Something that takes time began here.
+    Began(Spell),
+    /// It ended.
+    Ended(Spell),
+}
+
+/// Something that takes time, for the browser's profiler.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Spell {
+    /// `cycle`, `push`, `pull` or `commit`.
+    pub name: &'static str,
+    /// Tells those of one name apart.
+    pub number: u64,
 }
 
 /// What a commit changed; small enough to be told to every tab.

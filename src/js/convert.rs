@@ -4,15 +4,18 @@ use std::fmt::Display;
 
 use super::errors::refused;
 use super::text::{Members, Object, elements, list};
-use crate::engine::{Commit, CycleReport, Drained, Entity, EntityState, Progress, Verdict};
+use crate::engine::metrics::{CLASSES, KINDS, Span};
+use crate::engine::{
+    Commit, CycleReport, Drained, Entity, EntityState, Metrics, Progress, Spell, Verdict,
+};
 use crate::model::json::{quote, unquote};
-use crate::plan::transfer::Imported;
 use crate::model::map::sort;
 use crate::model::{
     Choice, Code, Conflict, ConflictId, ConflictKind, Counts, Decider, Document, EntityKey, Intent,
     JsonError, OpId, OpState, Operation, Parked, Path, Presence, Priority, Selection, Side,
     SyncError,
 };
+use crate::plan::transfer::Imported;
 
 /// The text of a document. `json.ts` has checked it; only a caller that goes around it sees these errors.
 pub(super) fn document(text: &str) -> Result<Document, SyncError> {
@@ -288,7 +291,68 @@ pub(super) fn cycle(report: &CycleReport) -> String {
         .number("pulled", report.pulled)
         .number("bytes", report.bytes)
         .number("millis", report.millis)
+        .number("up", report.up)
+        .number("retried", report.retried)
+        .raw("conflictKinds", &kinds(&report.kinds))
         .maybe(report.halted, |object, halted| object.text("halted", halted))
+        .end()
+}
+
+const KIND_NAMES: [&str; KINDS.len()] =
+    ["update-update", "update-delete", "delete-update", "create-create"];
+
+/// Conflicts by kind.
+fn kinds(counts: &[u64; KINDS.len()]) -> String {
+    let names = KIND_NAMES.iter().zip(counts);
+    names.fold(Object::new(), |object, (name, count)| object.number(name, *count)).end()
+}
+
+fn heard_kinds(heard: &Members) -> Option<[u64; KINDS.len()]> {
+    let heard = Members::read(heard.raw("conflictKinds")?)?;
+    Some(KIND_NAMES.map(|name| heard.number(name).unwrap_or_default()))
+}
+
+/// A spell by its name, told apart from others of it.
+pub(super) fn spell(spell: Spell) -> String {
+    [spell.name, " ", &spell.number.to_string()].concat()
+}
+
+fn span(span: &Span) -> String {
+    Object::new()
+        .number("succeeded", span.succeeded)
+        .number("failed", span.failed)
+        .number("totalMs", span.total)
+        .number("maxMs", span.max)
+        .raw("classes", &list(span.classes.iter().map(u64::to_string)))
+        .end()
+}
+
+pub(super) fn metrics(metrics: &Metrics) -> String {
+    let halts = metrics.halts.iter();
+    let halts = halts.fold(Object::new(), |object, (name, count)| object.number(name, *count));
+    let samples = metrics.samples.iter().map(|it| {
+        Object::new()
+            .number("at", it.at.0)
+            .number("pending", it.pending)
+            .number("most", it.most)
+            .number("parked", it.parked)
+            .end()
+    });
+    Object::new()
+        .number("since", metrics.since.0)
+        .raw("cycles", &span(&metrics.cycles))
+        .raw("halts", &halts.end())
+        .raw("writes", &span(&metrics.writes))
+        .raw("classesMs", &list(CLASSES.iter().map(u64::to_string)))
+        .number("applied", metrics.applied)
+        .number("parked", metrics.parked)
+        .number("retried", metrics.retried)
+        .raw("conflicts", &kinds(&metrics.conflicts))
+        .number("pulled", metrics.pulled)
+        .number("bytesUp", metrics.up)
+        .number("bytesDown", metrics.down)
+        .number("offlineMs", metrics.offline)
+        .raw("outbox", &list(samples))
         .end()
 }
 
@@ -323,6 +387,9 @@ pub(super) fn heard_cycle(text: &str) -> Option<CycleReport> {
         pulled: heard.number("pulled")?,
         bytes: heard.number("bytes")?,
         millis: heard.number("millis")?,
+        up: heard.number("up").unwrap_or_default(),
+        retried: heard.number("retried").unwrap_or_default(),
+        kinds: heard_kinds(&heard).unwrap_or_default(),
         halted: heard.text("halted").map(known),
     })
 }

@@ -234,6 +234,12 @@ impl Door {
         promise(async move { Ok(Some(convert::audit(&engine.audit().await?))) })
     }
 
+    /// What was counted since the manager was opened.
+    #[must_use]
+    pub fn metrics(&self) -> String {
+        convert::metrics(&self.0.engine.metrics())
+    }
+
     /// What is in the outbox.
     pub fn outbox(&self, state: Option<String>, limit: Option<u32>) -> Promise {
         let engine = self.engine();
@@ -530,6 +536,8 @@ impl Inner {
             Event::Status(status) => self.show(status),
             Event::AuthRequired => self.say("auth-required", "{\"reason\":\"refused\"}"),
             Event::Asked => self.post("asked", "null"),
+            Event::Began(spell) => self.callbacks.emit("began", &convert::spell(*spell).into()),
+            Event::Ended(spell) => self.callbacks.emit("ended", &convert::spell(*spell).into()),
         }
     }
 

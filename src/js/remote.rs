@@ -46,7 +46,10 @@ impl Remote for JsRemote {
         let text = batch_text(batch, self.capabilities.whole_record);
         match self.ask(Ask::Push, &text).await {
             Ok((answer, bytes)) => match verdicts(batch, &answer) {
-                Some(outcomes) => PushReply { outcomes, bytes, ..PushReply::default() },
+                Some(outcomes) => {
+                    let up = text.len() as u64;
+                    PushReply { outcomes, bytes, up, ..PushReply::default() }
+                }
                 None => PushReply::halted(Halt::Protocol),
             },
             Err(halt) => PushReply::halted(halt),

@@ -193,6 +193,8 @@ pub struct PushReply {
     pub halt: Option<Halt>,
     /// Bytes that went over the wire, both ways.
     pub bytes: u64,
+    /// Of these, bytes that left.
+    pub up: u64,
 }
 
 impl PushReply {

@@ -247,7 +247,7 @@ impl Server {
             .zip(&batch.operations)
             .map(|(it, departure)| (departure.op, self.outcome(it, departure, see)))
             .collect();
-        PushReply { outcomes, page: None, halt: None, bytes: 100 }
+        PushReply { outcomes, page: None, halt: None, bytes: 100, up: 50 }
     }
 
     /// P7: per record and device in order; what is named is known.

@@ -1416,7 +1416,11 @@ fn listen(shared: &Rc<Shared>, device: usize, tab: u32, event: &Event) {
             }
             return;
         }
-        Event::Remote(_) | Event::Progress(_) | Event::AuthRequired => return,
+        Event::Remote(_)
+        | Event::Progress(_)
+        | Event::AuthRequired
+        | Event::Began(_)
+        | Event::Ended(_) => return,
     };
     let alive = shared.alive.borrow();
     for (to, at) in alive.iter() {

@@ -336,6 +336,7 @@ impl Draft<'_> {
             Some(op) => (kind_of(&op.intent, &base.presence), ancestor(op, &base.presence)),
             None => (ConflictKind::UpdateUpdate, None),
         };
+        self.notice.kinds.push(kind);
         Conflict {
             id,
             op: op.map_or_else(|| self.ctx.ids.op(0), |op| op.id),

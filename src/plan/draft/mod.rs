@@ -35,6 +35,8 @@ pub struct Notice {
     pub parked: Vec<OpId>,
     /// Conflicts that were found, by a person to be decided or by policy already.
     pub conflicts: Vec<ConflictId>,
+    /// What kind these are.
+    pub kinds: Vec<ConflictKind>,
     /// Operations that ended.
     pub settled: Vec<OpId>,
 }
