@@ -105,6 +105,9 @@ export interface DoorOptions {
   /** Durability `"relaxed"`. */
   readonly relaxed: boolean;
   readonly allowMemory: boolean;
+  /** Of the outbox. */
+  readonly maxOperations?: number;
+  readonly maxBytes?: number;
 }
 
 /** The standard protocol has a base URL, a custom remote has none. */

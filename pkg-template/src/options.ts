@@ -1,6 +1,6 @@
 import type { DoorCollection, DoorOptions, DoorRemote } from "./door.js";
 import { HoldfastError } from "./errors.js";
-import type { CollectionOptions, Documents, OpenOptions, Remote } from "./types.js";
+import type { CollectionOptions, Documents, OpenOptions, OutboxLimits, Remote } from "./types.js";
 
 const COLLECTION = /^[A-Za-z0-9_-]{1,64}$/;
 const POLICIES: readonly unknown[] = ["server-wins", "merge", "callback", "manual"];
@@ -35,6 +35,21 @@ export function doorOptions<D extends Documents<D>>(options: OpenOptions<D>): Do
     ),
     relaxed: durability === "relaxed",
     allowMemory: allowMemory === true,
+    ...outboxLimits(options.limits),
+  };
+}
+
+function outboxLimits(limits: OutboxLimits | undefined): Partial<DoorOptions> {
+  if (limits === undefined) return {};
+  if (typeof limits !== "object" || limits === null) refuse("limits", "an object is needed");
+  const { operations, bytes } = limits;
+  for (const [name, value] of Object.entries({ operations, bytes })) {
+    if (value !== undefined && !(Number.isSafeInteger(value) && value > 0))
+      refuse(`limits.${name}`, "a whole number, 1 or more");
+  }
+  return {
+    ...(operations === undefined ? {} : { maxOperations: operations }),
+    ...(bytes === undefined ? {} : { maxBytes: bytes }),
   };
 }
 

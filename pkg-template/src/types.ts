@@ -225,6 +225,18 @@ export interface ConflictContext {
 }
 
 /**
+ * How much may wait in the outbox: 100,000 operations and 256 MiB of content where nothing else is said. An edit that goes into an
+ * operation that waits is taken as long as it does not make the outbox larger than this.
+ *
+ * @example
+ * const limits: OutboxLimits = { operations: 5_000, bytes: 20_000_000 };
+ */
+export interface OutboxLimits {
+  readonly operations?: number;
+  readonly bytes?: number;
+}
+
+/**
  * Why a token is asked for: for a new session, or because the server has refused the last one.
  *
  * @example
@@ -272,6 +284,8 @@ export interface OpenOptions<D extends Documents<D>> {
   readonly durability?: "strict" | "relaxed";
   /** Work in memory where IndexedDB is missing, visible in `status.storage`. Default `false`: `open` rejects with `"no-durable-storage"`. */
   readonly allowMemory?: boolean;
+  /** How much may wait in the outbox. Beyond it new writes reject with `"outbox-full"`; nothing is ever evicted. */
+  readonly limits?: OutboxLimits;
   /** Gives up opening. */
   readonly signal?: AbortSignal;
 }

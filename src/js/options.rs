@@ -4,7 +4,9 @@ use crate::model::Map;
 
 use serde::Deserialize;
 
-use crate::model::{CollectionRules, Millis, Owner, Path, Policies, Priority, Rules, Strategy};
+use crate::model::{
+    CollectionRules, Limits, Millis, Owner, Path, Policies, Priority, Rules, Strategy,
+};
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -22,6 +24,11 @@ pub(super) struct Options {
     collections: Vec<Collection>,
     relaxed: bool,
     pub(super) allow_memory: bool,
+    /// Of the outbox: operations and bytes.
+    #[serde(default)]
+    max_operations: Option<f64>,
+    #[serde(default)]
+    max_bytes: Option<f64>,
 }
 
 #[derive(Deserialize)]
@@ -76,18 +83,30 @@ impl Options {
     pub(super) fn rules(&self) -> Option<Rules> {
         let collections = self.collections.iter().map(Collection::rules);
         let collections = collections.collect::<Option<Map<_, _>>>()?;
-        Some(Rules { collections, resolver: self.resolver, ..Rules::default() })
+        let mut limits = Limits::default();
+        if let Some(most) = self.max_operations {
+            limits.outbox_operations = whole(most);
+        }
+        if let Some(most) = self.max_bytes {
+            limits.outbox_bytes = whole(most);
+        }
+        Some(Rules { collections, limits, resolver: self.resolver, ..Rules::default() })
     }
+}
+
+/// A whole number that is not negative: `options.ts` has seen to that.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a positive whole number; a float cast saturates"
+)]
+fn whole(number: f64) -> u64 {
+    number as u64
 }
 
 impl RemoteOptions {
     pub(super) fn timeout(&self) -> Option<Millis> {
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "a positive whole number of milliseconds; a float cast saturates"
-        )]
-        self.timeout.map(|millis| Millis(millis as u64))
+        self.timeout.map(whole).map(Millis)
     }
 }
 

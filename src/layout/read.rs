@@ -526,6 +526,7 @@ pub(super) fn meta(from: &mut Reader<'_>) -> Option<Meta> {
             "lost" => meta.lost = from.maybe(wall)?,
             "journal" => meta.journal = from.number()?,
             "aliases" => meta.aliases = from.number()?,
+            "settled" => meta.settled = from.number()?,
             "counts" => meta.counts = counts(from)?,
             _ => from.skip()?,
         }

@@ -465,6 +465,7 @@ pub(super) fn meta(out: &mut Out, meta: &Meta) {
     out.some("lost", meta.lost.as_ref(), wall);
     out.number("journal", meta.journal);
     out.number("aliases", meta.aliases);
+    out.number("settled", meta.settled);
     out.name("counts");
     out.open();
     let counts = &meta.counts;

@@ -207,6 +207,9 @@ pub struct Meta {
     /// Aliases ever made.
     #[serde(default)]
     pub aliases: u64,
+    /// Settled rows that are kept.
+    #[serde(default)]
+    pub settled: u64,
     /// Both sides of the balance (R10).
     #[serde(default)]
     pub counts: Counts,
@@ -228,6 +231,7 @@ impl Default for Meta {
             lost: None,
             journal: 0,
             aliases: 0,
+            settled: 0,
             counts: Counts::default(),
         }
     }
@@ -274,7 +278,10 @@ pub struct Counts {
     pub asking: u64,
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde asks for")]
+#[cfg_attr(
+    not(target_arch = "wasm32"),
+    expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde asks for")
+)]
 fn is_zero(count: &u64) -> bool {
     *count == 0
 }

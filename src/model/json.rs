@@ -354,6 +354,13 @@ pub fn depth(text: &str) -> usize {
     if reader.raw().is_some() && reader.end() { reader.deepest } else { usize::MAX }
 }
 
+/// The bytes of the longest member's name in a value, wherever it stands, if that is longer than any should be: else nothing.
+#[must_use]
+pub fn longest_name(text: &str) -> usize {
+    let mut reader = Reader::new(text);
+    reader.raw().map_or(0, |_| reader.longest)
+}
+
 /// A text as a JSON string.
 #[must_use]
 pub fn quote(text: &str) -> String {

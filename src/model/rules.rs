@@ -6,6 +6,7 @@ use super::field::FieldRule;
 use super::map::Map;
 use super::operation::Priority;
 use super::references::References;
+use super::scan::NAME_BYTES;
 use super::time::Millis;
 
 /// Everything a plan needs to know about the application.
@@ -134,6 +135,10 @@ pub struct Limits {
     pub outbox_operations: u64,
     /// Bytes of user data in the outbox.
     pub outbox_bytes: u64,
+    /// Bytes of a document.
+    pub document_bytes: usize,
+    /// Bytes of the name of a member.
+    pub name_bytes: usize,
     /// Operations in a request.
     pub batch_operations: usize,
     /// Bytes of user data in a request.
@@ -147,6 +152,8 @@ impl Default for Limits {
         Self {
             outbox_operations: 100_000,
             outbox_bytes: 256 * 1024 * 1024,
+            document_bytes: 256 * 1024,
+            name_bytes: NAME_BYTES,
             batch_operations: 100,
             batch_bytes: 768 * 1024,
             page_changes: 1_000,

@@ -8,7 +8,12 @@ pub(crate) struct Reader<'a> {
     at: usize,
     /// The deepest nesting that was passed over.
     pub(crate) deepest: usize,
+    /// The longest name that was passed over, of those longer than [`NAME_BYTES`].
+    pub(crate) longest: usize,
 }
+
+/// Names up to this are not looked at: nobody minds them.
+pub(crate) const NAME_BYTES: usize = 256;
 
 /// Reads one value.
 type Read<'r, 'a> = &'r mut dyn FnMut(&mut Reader<'a>) -> Option<()>;
@@ -17,7 +22,7 @@ type ReadMember<'r, 'a> = &'r mut dyn FnMut(&mut Reader<'a>, &'a str) -> Option<
 
 impl<'a> Reader<'a> {
     pub(crate) fn new(text: &'a str) -> Self {
-        Self { text, at: 0, deepest: 0 }
+        Self { text, at: 0, deepest: 0, longest: 0 }
     }
 
     /// A whole text as one value.
@@ -91,6 +96,9 @@ impl<'a> Reader<'a> {
 
     fn name(&mut self) -> Option<&'a str> {
         let name = self.quoted()?;
+        if name.len() > NAME_BYTES {
+            self.longest = self.longest.max(unescaped(name).map_or(name.len(), |it| it.len()));
+        }
         self.must(b':')?;
         Some(name)
     }

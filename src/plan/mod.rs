@@ -5,6 +5,7 @@ mod coalesce;
 mod draft;
 pub mod identity;
 pub mod lead;
+mod limits;
 pub mod lost;
 pub mod pull;
 pub mod push;

@@ -1,6 +1,7 @@
 //! Cleaning up (tx `tidy`): history that settled long ago. Never unsent work (P3).
 
-use crate::model::{Changeset, Conflict, Ctx, Decision, Millis, Snapshot};
+use crate::model::map::sort_by;
+use crate::model::{Changeset, Conflict, Ctx, Decision, Meta, Millis, Settled, Snapshot};
 
 /// How long and how much history is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,20 +26,18 @@ impl Default for Retention {
 /// and the conflicts.
 pub fn tidy(s: &Snapshot, keep: &Retention, ctx: &Ctx) -> Decision<u32> {
     let old = |at: crate::model::Wall| at.until(ctx.now) > keep.age;
-    let counts = &s.meta.counts;
     let ever = s.meta.journal;
-    let settled = counts.applied
-        + counts.folded
-        + counts.annihilated
-        + counts.yielded
-        + counts.superseded
-        + counts.discarded;
-    let drop_settled: Vec<_> = s
-        .settled
-        .values()
-        .filter(|row| old(row.at) || settled > keep.settled && old_enough(row.at, ctx))
-        .map(|row| row.op)
-        .collect();
+    // The oldest go first, and not one more than there are too many of.
+    let mut rows: Vec<&Settled> = s.settled.values().collect();
+    sort_by(&mut rows, |a, b| (a.at, a.op) < (b.at, b.op));
+    let mut excess = s.meta.settled.saturating_sub(keep.settled);
+    let mut drop_settled = Vec::new();
+    for row in rows {
+        if old(row.at) || excess > 0 && old_enough(row.at, ctx) {
+            excess = excess.saturating_sub(1);
+            drop_settled.push(row.op);
+        }
+    }
     let drop_journal: Vec<_> =
         s.journal.keys().filter(|line| **line + keep.journal <= ever).copied().collect();
     let resolved =
@@ -46,6 +45,8 @@ pub fn tidy(s: &Snapshot, keep: &Retention, ctx: &Ctx) -> Decision<u32> {
     let drop_conflicts: Vec<_> = s.conflicts.values().filter(resolved).map(|it| it.id).collect();
     let dropped = drop_settled.len() + drop_journal.len() + drop_conflicts.len();
     let mut changes = Changeset::default();
+    let settled = s.meta.settled.saturating_sub(drop_settled.len() as u64);
+    changes.keep_meta(&s.meta, Meta { settled, ..s.meta.clone() });
     changes.drop_settled = drop_settled;
     changes.drop_journal = drop_journal;
     changes.drop_conflicts = drop_conflicts;

@@ -3,6 +3,7 @@
 use super::coalesce::{self, Folding};
 use super::draft::{Draft, Notice, before_of};
 use super::identity::written;
+use super::limits;
 use crate::model::References;
 use crate::model::edit;
 use crate::model::map::sort;
@@ -97,7 +98,7 @@ pub fn write(
         }
         Err(Refused::Because(error)) => return Decision::nothing(Err(error)),
     };
-    if let Some(error) = full(&draft, &intent, rules) {
+    if let Err(error) = limits::content(&write.action, &intent, view.as_ref(), &rules.limits) {
         return Decision::nothing(Err(error));
     }
 
@@ -194,6 +195,9 @@ pub fn write(
 }
 
 fn accept(draft: Draft<'_>, key: EntityKey, op: OpId) -> Decision<Result<Written, SyncError>> {
+    if let Err(error) = limits::room(&draft) {
+        return Decision::nothing(Err(error));
+    }
     draft.finish(|notice| Ok(Written { key, op, notice }))
 }
 
@@ -290,18 +294,6 @@ fn accepted_before(s: &Snapshot, id: OpId) -> Option<OpId> {
         | Fate::Discarded
         | Fate::HandedOver => id,
     })
-}
-
-fn full(draft: &Draft<'_>, intent: &Intent, rules: &Rules) -> Option<SyncError> {
-    let counts = &draft.meta.counts;
-    let message = if counts.in_outbox() >= rules.limits.outbox_operations {
-        "the outbox holds as many operations as it may"
-    } else if counts.bytes.saturating_add(intent.bytes()) > rules.limits.outbox_bytes {
-        "the outbox holds as many bytes as it may"
-    } else {
-        return None;
-    };
-    Some(SyncError::new(Code::OutboxFull, message))
 }
 
 fn next_stamp(draft: &mut Draft<'_>) -> Stamp {

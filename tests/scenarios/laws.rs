@@ -35,6 +35,7 @@ impl Laws {
         ]));
         assert!(s.unreadable.is_empty(), "{:?}", s.unreadable);
         balance(&s);
+        assert_eq!(s.meta.settled, s.settled.len() as u64, "R9: the rows that are kept");
         self.conservation(&s);
         self.sealed_stays(&s);
         self.versions_grow(&s);

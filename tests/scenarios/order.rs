@@ -283,3 +283,67 @@ fn a_claim_does_not_look_at_what_is_blocked() {
     assert_eq!(s.ops.len(), 1);
     assert_eq!(till.sends(), [free]);
 }
+
+/// P4: a full outbox takes what does not make it fuller: an edit of what waits, a removal of it.
+#[test]
+fn a_full_outbox_takes_what_goes_into_it() {
+    let mut till = Till::new();
+    let sale = till.creates("o1", r#"{"n":1,"note":"0123456789"}"#);
+    let bytes = till.counts().bytes;
+    till.rules.limits.outbox_operations = 1;
+    till.rules.limits.outbox_bytes = bytes;
+    assert_eq!(till.refuses("o2", Action::Create(doc("{}"))), Code::OutboxFull);
+    assert_eq!(till.patches("o1", r#"{"n":2}"#), sale, "as many bytes as before");
+    let grows = Action::Patch(doc(r#"{"note":"0123456789+"}"#));
+    assert_eq!(till.refuses("o1", grows.clone()), Code::OutboxFull, "one byte more");
+    assert_eq!(till.counts().bytes, bytes);
+    till.rules.limits.outbox_bytes = bytes + 1;
+    till.write(order("o1"), grows).unwrap();
+    till.rules.limits.outbox_bytes = 3;
+    assert_eq!(till.patches("o1", r#"{"note":null}"#), sale, "fewer, if still too many");
+    till.removes("o1");
+    assert_eq!((till.counts().in_outbox(), till.counts().bytes), (0, 0));
+    till.creates("o2", "{}");
+}
+
+/// P4: what is with the server takes no more edits: the next one is an operation of its own.
+#[test]
+fn behind_a_sealed_operation_there_is_no_room_left() {
+    let mut till = Till::new();
+    till.creates("o1", r#"{"n":1}"#);
+    till.sends();
+    till.rules.limits.outbox_operations = 1;
+    let patch = Action::Patch(doc(r#"{"n":2}"#));
+    assert_eq!(till.refuses("o1", patch.clone()), Code::OutboxFull);
+    till.rules.limits.outbox_operations = 2;
+    till.write(order("o1"), patch).unwrap();
+}
+
+/// P35: 256 KiB for a document and 256 bytes for a name, by the core too; an edit counts with what it makes of the record.
+#[test]
+fn what_is_too_large_is_refused_with_its_place() {
+    let mut till = Till::new();
+    let of =
+        |bytes: usize| doc(&format!(r#"{{"a":"{}"}}"#, "x".repeat(bytes - r#"{"a":""}"#.len())));
+    let limit = 256 * 1024;
+    let refusal = |till: &mut Till, id: &str, action: Action| {
+        let error = till.write(order(id), action).unwrap_err();
+        assert_eq!(error.code, Code::TooLarge);
+        error.path.unwrap_or_default()
+    };
+    assert_eq!(refusal(&mut till, "o1", Action::Create(of(limit + 1))), "document");
+    till.write(order("o1"), Action::Create(of(limit))).unwrap();
+    assert_eq!(refusal(&mut till, "o1", Action::Patch(doc(r#"{"b":1}"#))), "document");
+    assert_eq!(refusal(&mut till, "o1", Action::Replace(of(limit + 1))), "document");
+    till.patches("o1", r#"{"a":"short"}"#);
+    // What came from the server larger than that may shrink.
+    let large = of(limit + 100);
+    till.pulls(&[crate::till::live("o2", 1, large.text())]);
+    assert_eq!(refusal(&mut till, "o2", Action::Patch(doc(r#"{"b":1}"#))), "document");
+    till.write(order("o2"), Action::Patch(doc(r#"{"a":"x"}"#))).unwrap();
+    let named = |name: &str| doc(&format!(r#"{{"b":[{{"{name}":1}}]}}"#));
+    till.write(order("o3"), Action::Create(named(&"\\u00e9".repeat(128)))).unwrap();
+    assert_eq!(refusal(&mut till, "o4", Action::Create(named(&"é".repeat(129)))), "document");
+    assert_eq!(refusal(&mut till, "o3", Action::Patch(named(&"n".repeat(257)))), "patch");
+    till.write(order("o3"), Action::Patch(named(&"n".repeat(256)))).unwrap();
+}

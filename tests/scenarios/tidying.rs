@@ -84,3 +84,30 @@ fn what_ended_lately_is_kept() {
     assert!(till.settled(late).is_some(), "R9: its outcome is known");
     assert_eq!(till.all().settled.len(), 1);
 }
+
+/// R9: beyond the number that is kept the oldest go, and exactly as many as there are too many of. Rows that are gone already
+/// do not count.
+#[test]
+fn as_many_rows_are_kept_as_may_be() {
+    let mut till = Till::new();
+    for n in 0..30 {
+        till.creates(&format!("o{n}"), "{}");
+        till.pushes(applied(1));
+    }
+    till.now += 2 * 86_400_000;
+    let keep = Retention { settled: 20, step: 7, ..Retention::default() };
+    let mut forgotten = 0;
+    loop {
+        let step = till.tidies(&keep);
+        if step == 0 {
+            break;
+        }
+        forgotten += step;
+    }
+    assert_eq!(forgotten, 10);
+    let all = till.all();
+    assert_eq!((all.settled.len(), all.meta.settled), (20, 20));
+    let keep = Retention { settled: 15, step: 100, ..keep };
+    assert_eq!(till.tidies(&keep), 5, "of a hundred that were looked at");
+    assert_eq!(till.tidies(&keep), 0);
+}

@@ -1,6 +1,14 @@
 //! From the working copy to a changeset: promote, show, find ready, count (R1, R6, R10, R11).
 
 use super::*;
+use crate::model::Counts;
+
+/// How much waits in the outbox.
+#[derive(Clone, Copy)]
+pub(in crate::plan) struct Load {
+    pub(in crate::plan) operations: u64,
+    pub(in crate::plan) bytes: u64,
+}
 
 impl Draft<'_> {
     /// Brings every touched record into order and turns the difference into a changeset.
@@ -48,6 +56,8 @@ impl Draft<'_> {
             }
         }
         self.count();
+        let (more, less) = (self.out.settled.len() as u64, self.out.drop_settled.len() as u64);
+        self.meta.settled = (self.meta.settled + more).saturating_sub(less);
         self.out.keep_meta(&self.was.meta, self.meta);
         Decision { changes: self.out, output: output(self.notice) }
     }
@@ -78,6 +88,24 @@ impl Draft<'_> {
         } else if was != Some(&record) {
             self.out.records.insert(key.clone(), record);
         }
+    }
+
+    /// What waited in the outbox when the transaction began, and what waits in it now.
+    pub(in crate::plan) fn load(&self) -> (Load, Load) {
+        let Counts { bytes, .. } = self.was.meta.counts;
+        let was = Load { operations: self.was.meta.counts.in_outbox(), bytes };
+        let seqs: Set<Seq> = self.was.ops.keys().chain(self.ops.keys()).copied().collect();
+        let weight = |op: Option<&Operation>| match op {
+            Some(op) if op.state != OpState::Parked(Parked::HandedOver) => (1, op.bytes()),
+            Some(_) | None => (0, 0),
+        };
+        let mut is = was;
+        for seq in seqs {
+            let (old, new) = (weight(self.was.ops.get(&seq)), weight(self.ops.get(&seq)));
+            is.operations = (is.operations + new.0).saturating_sub(old.0);
+            is.bytes = (is.bytes + new.1).saturating_sub(old.1);
+        }
+        (was, is)
     }
 
     /// Moves the balance by the difference of what was read and what is left (R10).
