@@ -313,17 +313,20 @@ scenario(
       await until(({ outbox }) => outbox.parked === 3 && outbox.pending === 0);
       await tried();
       const entries = await sync.outbox.list();
+      const shown = (await sync.collection("customers").list()).items.length;
       const refused = await sync.outbox.discard(entries[0].opId).catch((error) => error.code);
       const gone = await sync.outbox.discard(entries[0].opId, { dependents: "discard" });
       await rest();
       return {
         states: entries.map(({ entityId, state }) => `${entityId} ${state}`),
         refused,
+        shown,
         gone: gone.length,
         left: (await sync.outbox.list()).length,
       };
     });
     assert.deepEqual(seen.states, ["c parked", "c blocked", "v blocked"]);
+    assert.equal(seen.shown, 0, "R1");
     assert.deepEqual([seen.refused, seen.gone, seen.left], ["referenced", 3, 0]);
     assert.deepEqual(server.document("orders", "free"), { table: 1 });
     assert.equal(server.document("visits", "v"), undefined);
