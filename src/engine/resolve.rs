@@ -3,8 +3,9 @@
 use super::{Commit, Engine, WriteRequest};
 use crate::model::{
     Choice, Code, Conflict, ConflictId, Document, Durability, EntityKey, Need, OpId, Operation,
-    Root, SyncError, Verb,
+    Presence, Root, SyncError, Verb,
 };
+use crate::plan::identity::in_content;
 use crate::plan::resolve::{Dependents, Resolution, Ruling, discard, resolve, retry};
 use crate::plan::restore::restore;
 use crate::plan::write::Written;
@@ -27,11 +28,13 @@ impl<H: Host> Engine<H> {
         self.check_open()?;
         let ctx = self.ctx(None);
         let seen = self.looked_at.borrow().get(&id).cloned();
+        let mut roots = vec![Root::Conflict(id)];
+        if let Choice::Merged(Presence::Live(document)) = &choice {
+            roots.extend(in_content(document, &self.config.rules));
+        }
         let ruling = Ruling { id, choice, seen, call: ctx.ids.op(0) };
         let resolution = self
-            .commit(&RESOLVE, Need::of(vec![Root::Conflict(id)]), |s| {
-                resolve(s, &ruling, &self.config.rules, &ctx)
-            })
+            .commit(&RESOLVE, Need::of(roots), |s| resolve(s, &ruling, &self.config.rules, &ctx))
             .await??;
         if resolution == Resolution::Moved {
             return self.conflict(id).await;
@@ -62,8 +65,10 @@ impl<H: Host> Engine<H> {
         self.check_open()?;
         let ctx = self.ctx(None);
         let call = ctx.ids.op(0);
+        let mut roots = vec![Root::Op(id)];
+        roots.extend(patch.into_iter().flat_map(|it| in_content(it, &self.config.rules)));
         let resolution = self
-            .commit(&RESOLVE, Need::of(vec![Root::Op(id)]), |s| {
+            .commit(&RESOLVE, Need::of(roots), |s| {
                 retry(s, id, patch, call, &self.config.rules, &ctx)
             })
             .await??;

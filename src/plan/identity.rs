@@ -78,6 +78,13 @@ pub fn at_departure(rules: &Rules) -> Option<Root> {
     (!declared.is_empty()).then_some(Root::Named(declared))
 }
 
+/// The records that a person's content may name, whatever collection it is of.
+#[must_use]
+pub fn in_content(document: &Document, rules: &Rules) -> Vec<Root> {
+    let declared = rules.collections.values().map(|rules| &rules.references);
+    declared.flat_map(|declared| named(document, declared)).map(Root::Record).collect()
+}
+
 /// What has to be known of names to store a page. Nothing is read for it while there are no names and no operations.
 #[must_use]
 pub fn in_page(page: &PullPage, rules: &Rules) -> Vec<Root> {

@@ -3,9 +3,11 @@
 
 use super::coalesce;
 use super::draft::{Draft, Notice, before_of, touches, undo};
+use super::identity::written;
 use crate::model::edit;
 use crate::model::map::sort;
 use crate::model::operation::sets;
+use crate::model::references::named_by;
 use crate::model::{
     Assumed, Before, Choice, Code, CollectionRules, Conflict, ConflictId, Ctx, Decider, Decision,
     Document, Edit, EntityKey, Fate, Intent, OpId, OpState, Operation, Parked, Path, Presence,
@@ -74,6 +76,15 @@ pub fn resolve(
     if seen.is_some() && *seen != conflict.version {
         return Decision::nothing(Ok(Resolution::Moved));
     }
+    let choice = &match choice {
+        Choice::Merged(Presence::Live(document)) => {
+            match written(s, document, &rules.of(&conflict.key.collection).references) {
+                Ok(document) => Choice::Merged(Presence::Live(document)),
+                Err(error) => return Decision::nothing(Err(error)),
+            }
+        }
+        Choice::Mine | Choice::Theirs | Choice::Merged(_) | Choice::Fields(_) => choice.clone(),
+    };
     let Some(chosen) = chosen(choice, &conflict.mine, &conflict.theirs) else {
         return refuse(Code::InvalidValue, "a side for each field needs a document on both sides");
     };
@@ -145,10 +156,21 @@ fn replace_all(
     }
     let old = draft.finish_op(*first, Fate::Superseded(id))?;
     refs.extend(old.refs.iter().cloned());
+    let mut seq = old.seq;
+    for (target, create) in waits(draft, &old.key, &intent) {
+        // What is named now may have been made later: it goes behind that, unless that waits for it.
+        if create < seq || !draft.waits_for(create, seq) {
+            refs.push(target);
+            if create > seq {
+                seq = draft.next_seq();
+            }
+        }
+    }
     sort(&mut refs);
     refs.dedup();
     draft.meta.counts.derived += 1;
     draft.add(Operation {
+        seq,
         id,
         intent,
         before,
@@ -166,6 +188,14 @@ fn replace_all(
         ..old
     });
     Some(id)
+}
+
+/// The records that content names whose creates are not settled, with the places of these (R12).
+fn waits(draft: &Draft<'_>, key: &EntityKey, intent: &Intent) -> Vec<(EntityKey, Seq)> {
+    let declared = &draft.rules.of(&key.collection).references;
+    let named = named_by(intent, declared).into_iter().filter(|target| target != key);
+    let create = |it: &EntityKey| draft.unsettled_create(it, Seq(u64::MAX)).map(|op| op.seq);
+    named.filter_map(|target| create(&target).map(|seq| (target, seq))).collect()
 }
 
 /// What leads from the server's side to the chosen one; nothing where they are the same.
@@ -225,6 +255,12 @@ pub fn retry(
             "only a rejected operation can be sent again; a conflict is resolved",
         );
     };
+    let patch = match patch.map(|it| written(s, it, &rules.of(&op.key.collection).references)) {
+        Some(Ok(patch)) => Some(patch),
+        Some(Err(error)) => return Decision::nothing(Err(error)),
+        None => None,
+    };
+    let patch = patch.as_ref();
     let mut draft = Draft::new(s, rules, ctx);
     let mut made = Vec::new();
     let mut view = draft.view(&op.key);
@@ -254,9 +290,14 @@ pub fn retry(
         };
         view = intent.replay(view.as_ref());
         draft.repoint(old.id, new);
+        let mut refs = old.refs.clone();
+        refs.extend(waits(&draft, &old.key, &intent).into_iter().map(|(target, _)| target));
+        sort(&mut refs);
+        refs.dedup();
         let fresh = Operation {
             seq: draft.next_seq(),
             id: new,
+            refs,
             intent,
             before,
             assumed,

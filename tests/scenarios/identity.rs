@@ -612,3 +612,36 @@ fn references_may_be_deep_and_to_the_own_collection() {
     till.sees("o2", r#"{"after":"o1","host":{"id":"c1"}}"#);
     assert_eq!(till.refuses("o2", Action::Patch(doc(r#"{"host":{"id":1}}"#))), Code::InvalidValue);
 }
+
+/// R12, R16: a person who decides names records as a writer does: checked, by either id, and waiting for what is not there yet.
+#[test]
+fn what_a_person_decides_names_records_as_a_write_does() {
+    let mut till = Till::new();
+    till.customer("c1");
+    till.pushes(named(1, "S-1"));
+    let bad = till.creates("o1", r#"{"customer":"c1","n":-1}"#);
+    till.pushes(rejected("validation"));
+    let wrong = till.retries(bad, Some(r#"{"customer":1}"#)).unwrap_err();
+    assert_eq!((wrong.code, wrong.path.as_deref()), (Code::InvalidValue, Some("customer")));
+    let late = till.customer("c2");
+    let again = till.retries(bad, Some(r#"{"customer":"c2"}"#)).unwrap();
+    assert_eq!(till.pushes(named(1, "S-2")), late, "P7: the order waits for its new customer");
+    till.pushes(applied(1));
+    assert_eq!(says(&till, again).1, creates(r#"{"customer":"S-2","n":-1}"#));
+    let edit = till.patches("o1", r#"{"n":1}"#);
+    till.sends();
+    till.hears(&[(edit, conflict(2, r#"{"customer":"S-2","n":2}"#))]);
+    let merged = |text: &str| Choice::Merged(Presence::Live(doc(text)));
+    let wrong = till.resolves(&merged(r#"{"customer":true}"#)).unwrap_err();
+    assert_eq!((wrong.code, wrong.path.as_deref()), (Code::InvalidValue, Some("customer")));
+    let late = till.customer("c3");
+    till.resolves(&merged(r#"{"customer":"c3","n":3,"other":"S-1"}"#)).unwrap();
+    assert_eq!(till.pushes(named(1, "S-3")), late, "P7");
+    till.pushes(applied(3));
+    till.sees("o1", r#"{"customer":"c3","n":3,"other":"S-1"}"#);
+    let edit = till.patches("o1", r#"{"n":4}"#);
+    till.sends();
+    till.hears(&[(edit, conflict(4, r#"{"n":5}"#))]);
+    till.resolves(&merged(r#"{"customer":"S-1"}"#)).unwrap();
+    till.sees("o1", r#"{"customer":"c1"}"#);
+}

@@ -378,7 +378,11 @@ impl Till {
 
     pub(crate) fn rules_on(&mut self, ruling: &Ruling) -> Result<Resolution, SyncError> {
         let ctx = self.ctx();
-        let s = self.disk.snapshot(Need::of(vec![Root::Conflict(ruling.id)]));
+        let mut roots = vec![Root::Conflict(ruling.id)];
+        if let Choice::Merged(Presence::Live(document)) = &ruling.choice {
+            roots.extend(plan::identity::in_content(document, &self.rules));
+        }
+        let s = self.disk.snapshot(Need::of(roots));
         let decision = plan::resolve::resolve(&s, ruling, &self.rules, &ctx);
         self.commits(&decision.changes);
         decision.output
@@ -416,8 +420,10 @@ impl Till {
         call: OpId,
     ) -> Result<Resolution, SyncError> {
         let ctx = self.ctx();
-        let s = self.disk.snapshot(Need::of(vec![Root::Op(op)]));
         let patch = patch.map(doc);
+        let mut roots = vec![Root::Op(op)];
+        roots.extend(patch.iter().flat_map(|it| plan::identity::in_content(it, &self.rules)));
+        let s = self.disk.snapshot(Need::of(roots));
         let decision = plan::resolve::retry(&s, op, patch.as_ref(), call, &self.rules, &ctx);
         self.commits(&decision.changes);
         decision.output
