@@ -47,7 +47,7 @@ impl<H: Host> Engine<H> {
             schema: self.config.schema,
         };
         let mut roots = vec![Root::Record(request.key.clone()), Root::Op(request.id)];
-        roots.extend(request.refs.iter().cloned().map(Root::Record));
+        roots.extend(request.refs.iter().cloned().map(Root::Target));
         let written = self
             .commit(&WRITE, Need::of(roots), |s| write(s, &request, &self.config.rules, &ctx))
             .await??;

@@ -63,6 +63,8 @@ pub struct Gather {
     next: Vec<Query>,
     /// Names of which the record is wanted too.
     followed: Set<EntityKey>,
+    /// Records that may change: it matters who names them.
+    touched: Set<EntityKey>,
     began: bool,
 }
 
@@ -79,6 +81,7 @@ impl Gather {
             asked: Set::new(),
             next: Vec::new(),
             followed: Set::new(),
+            touched: Set::new(),
             began: false,
         };
         gather.get("meta", vec![text("state")]);
@@ -104,6 +107,10 @@ impl Gather {
                         if ready {
                             let rank = u64::from(op.priority.rank());
                             last = Some(vec![Part::Number(rank), Part::Number(op.seq.0)]);
+                        }
+                        // A queue may be that of a record that is only named.
+                        if *index != Some("entity") {
+                            self.touch(&op.key);
                         }
                         self.found(op, ready);
                     } else {
@@ -181,6 +188,9 @@ impl Gather {
                 };
                 let named = EntityKey::new(&**collection, &**named);
                 let key = EntityKey::new(&*named.collection, &*own);
+                if self.touched.contains(&named) {
+                    self.touch(&key);
+                }
                 if self.followed.contains(&named) {
                     self.record(&key);
                 }
@@ -206,7 +216,13 @@ impl Gather {
     fn alias(&mut self, named: &EntityKey) {
         self.followed.insert(named.clone());
         match self.snapshot.aliases.get(named).cloned() {
-            Some(own) => self.record(&EntityKey::new(&*named.collection, own)),
+            Some(own) => {
+                let key = EntityKey::new(&*named.collection, own);
+                if self.touched.contains(named) {
+                    self.touch(&key);
+                }
+                self.record(&key);
+            }
             None => self.name(named),
         }
     }
@@ -243,8 +259,13 @@ impl Gather {
         }
         for root in self.need.roots.clone() {
             match root {
-                Root::Record(key) => self.record(&key),
+                Root::Record(key) => {
+                    self.touch(&key);
+                    self.record(&key);
+                }
+                Root::Target(key) => self.record(&key),
                 Root::Pulled(key) => {
+                    self.touch(&key);
                     self.alias(&key);
                     self.record(&key);
                 }
@@ -255,6 +276,7 @@ impl Gather {
                     }
                 }
                 Root::Assigned { named, within, seen } => {
+                    self.touch(&named);
                     self.alias(&named);
                     self.record(&named);
                     if seen {
@@ -295,6 +317,17 @@ impl Gather {
         self.get("records", entity(key));
         if self.snapshot.meta.counts.has_rows() {
             self.scan("outbox", Some("entity"), entity(key));
+        }
+    }
+
+    /// What happens to a record may free or block whatever names it. A record that is only named is not touched by that: thousands
+    /// of sales may name one customer, and the next one must cost no more than the first.
+    fn touch(&mut self, key: &EntityKey) {
+        if self.touched.insert(key.clone())
+            && self.need.edges
+            && self.snapshot.queue(key).any(Operation::is_create)
+        {
+            self.scan("outbox", Some("refs"), entity(key));
         }
     }
 
@@ -370,7 +403,7 @@ impl Gather {
         for target in &op.refs {
             self.record(target);
         }
-        if op.is_create() {
+        if op.is_create() && self.touched.contains(&op.key) {
             self.scan("outbox", Some("refs"), entity(&op.key));
         }
     }
@@ -380,6 +413,7 @@ impl Gather {
             "conflicts" => {
                 let Some(conflict) = self.read(store, row, read::conflict) else { return };
                 if self.need.edges {
+                    self.touch(&conflict.key);
                     self.record(&conflict.key);
                 }
                 self.snapshot.conflicts.insert(conflict.id, conflict);

@@ -46,6 +46,7 @@ macro_rules! store_contract {
             interleaved_commits_are_serial
             a_reader_sees_all_of_a_commit_or_none
             a_record_brings_its_queue_and_its_edges
+            a_record_that_is_only_named_brings_its_queue_alone
             a_record_is_found_by_the_servers_id
             ready_operations_come_by_priority_and_place
             operations_that_wait_do_not_hide_one_that_is_due
@@ -387,6 +388,38 @@ pub async fn a_record_brings_its_queue_and_its_edges<B: Bench>(bench: &B) {
     assert_eq!(seqs(&seen), [1, 2, 3, 4]);
     let seen = read(&store, Need::only(vec![Root::Record(key("ord"))])).await;
     assert_eq!((seen.ops.len(), seen.records.len()), (0, 0), "a prefix of an id is another id");
+    bench.close(store).await;
+}
+
+/// What names a record is read where the record may change, and not where it is only named itself (R23, R29).
+pub async fn a_record_that_is_only_named_brings_its_queue_alone<B: Bench>(bench: &B) {
+    let store = bench.open("targets").await;
+    let (customer, sale, other) = (key("customer"), key("sale"), key("other"));
+    let mut create = op(1, &customer);
+    create.intent = Intent::Create(document("{}"));
+    let naming = |seq, key: &EntityKey| Operation {
+        intent: Intent::Create(document("{}")),
+        refs: vec![customer.clone()],
+        ..op(seq, key)
+    };
+    let all = [create, naming(2, &sale), naming(3, &other), op(4, &customer)];
+    write(&store, ops(all)).await;
+    let seen = read(&store, Need::of(vec![Root::Target(customer.clone())])).await;
+    assert_eq!(seqs(&seen), [1, 4]);
+    let seen = read(&store, Need::of(vec![Root::Record(sale.clone())])).await;
+    assert_eq!(seqs(&seen), [1, 2, 4], "not the other that names it");
+    let touched = [Root::Record(customer.clone()), Root::Op(op_id(1)), Root::Op(op_id(4))];
+    for touched in touched {
+        for roots in [
+            vec![touched.clone()],
+            vec![Root::Target(customer.clone()), touched.clone()],
+            vec![touched.clone(), Root::Target(customer.clone())],
+            vec![Root::Record(sale.clone()), touched.clone()],
+        ] {
+            let seen = read(&store, Need::of(roots.clone())).await;
+            assert_eq!(seqs(&seen), [1, 2, 3, 4], "{roots:?}");
+        }
+    }
     bench.close(store).await;
 }
 

@@ -30,6 +30,8 @@ pub struct Need {
 pub enum Root {
     /// A record and its queue; by the server's id where no record has the own id.
     Record(EntityKey),
+    /// A record that new content names, and its queue: what else names it stays as it is, however much that is.
+    Target(EntityKey),
     /// The record of a pulled change, by the server's id, and its queue.
     Pulled(EntityKey),
     /// An operation in the outbox, or what is kept of a settled one.

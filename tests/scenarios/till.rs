@@ -205,7 +205,7 @@ impl Till {
 
     pub(crate) fn accept(&mut self, request: &Write, ctx: &Ctx) -> Result<OpId, SyncError> {
         let mut roots = vec![Root::Record(request.key.clone()), Root::Op(request.id)];
-        roots.extend(request.refs.iter().cloned().map(Root::Record));
+        roots.extend(request.refs.iter().cloned().map(Root::Target));
         let s = self.disk.snapshot(Need::of(roots));
         let decision = plan::write::write(&s, request, &self.rules, ctx);
         if decision.output.is_err() {

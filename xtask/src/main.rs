@@ -5,6 +5,7 @@ mod bench;
 mod browser;
 mod check;
 mod demo;
+mod depth;
 mod fuzz;
 mod kill;
 mod node;
@@ -32,6 +33,7 @@ usage: cargo xtask <command>
   sim [--seeds N] [--minutes M] [--planted] [--replay TAPE]
   sim --table [--write]          which test proves what, and what none does; --write prints docs/promises.md
   fuzz [--seconds N] [--target X] the decoders under libFuzzer; needs a nightly compiler
+  depth                          what one write costs behind a long outbox
   browser [--chromium] [--firefox] [--webkit]
   replay --orders FILE           real sales through a real browser
   kill [--rounds N] [--browser chromium|firefox] [--seed S] [--no-build]
@@ -54,6 +56,7 @@ fn main() -> ExitCode {
         "size" => size::run(&rest),
         "sim" => sim::run(&rest),
         "fuzz" => fuzz::run(&rest),
+        "depth" => depth::run(&rest),
         "browser" => browser::run(&rest),
         "replay" => replay::run(&rest),
         "kill" => kill::run(&rest),

@@ -284,7 +284,9 @@ fn house(path: &Path) -> Option<(String, House)> {
         House::Laws
     } else if file == "tests/browser.rs" {
         House::BrowserTests
-    } else if file.starts_with("tests/sim/") || file == "tests/scenarios/laws.rs" {
+    } else if file.starts_with("tests/sim/")
+        || ["tests/scenarios/laws.rs", "tests/depth.rs"].contains(&&*file)
+    {
         House::Judges
     } else {
         House::Tests
