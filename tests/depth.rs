@@ -10,6 +10,7 @@ fn main() {
 }
 
 #[cfg(not(target_arch = "wasm32"))]
+#[expect(clippy::panic, reason = "a test with a main of its own")]
 mod native {
     use std::cell::{Cell, RefCell};
     use std::future::{Future, pending};

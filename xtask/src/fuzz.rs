@@ -26,7 +26,7 @@ pub(crate) fn run(words: &[String]) -> Result<()> {
         return Err(Usage(format!("--target: there are {}", all.join(", "))).into());
     }
     if !Cmd::new("cargo").args(["+nightly", "--version"]).succeeds() {
-        return Err(Missing::toolchain("rustup toolchain install nightly --profile minimal").into());
+        return Err(Missing::tool("rustup toolchain install nightly --profile minimal").into());
     }
     let host = host()?;
     let built = target("fuzz");

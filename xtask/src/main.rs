@@ -8,6 +8,7 @@ mod demo;
 mod depth;
 mod fuzz;
 mod kill;
+mod mutants;
 mod node;
 mod pkg;
 mod proofs;
@@ -33,6 +34,7 @@ usage: cargo xtask <command>
   sim [--seeds N] [--minutes M] [--planted] [--replay TAPE]
   sim --table [--write]          which test proves what, and what none does; --write prints docs/promises.md
   fuzz [--seconds N] [--target X] the decoders under libFuzzer; needs a nightly compiler
+  mutants [--sample N] [--seed S] changes in the plans that no test notices
   depth                          what one write costs behind a long outbox
   browser [--chromium] [--firefox] [--webkit]
   replay --orders FILE           real sales through a real browser
@@ -57,6 +59,7 @@ fn main() -> ExitCode {
         "sim" => sim::run(&rest),
         "fuzz" => fuzz::run(&rest),
         "depth" => depth::run(&rest),
+        "mutants" => mutants::run(&rest),
         "browser" => browser::run(&rest),
         "replay" => replay::run(&rest),
         "kill" => kill::run(&rest),

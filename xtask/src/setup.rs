@@ -45,9 +45,9 @@ impl Missing {
         ))
     }
 
-    /// A compiler that is not there, and how to get it.
-    pub(crate) fn toolchain(install: &str) -> Self {
-        Self(format!("missing compiler: {install}"))
+    /// A tool that few need, and how to get it.
+    pub(crate) fn tool(install: &str) -> Self {
+        Self(format!("a tool is missing: {install}"))
     }
 
     pub(crate) fn steps(names: Vec<String>) -> Self {
