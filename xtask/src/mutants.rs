@@ -24,7 +24,11 @@ pub(crate) fn run(words: &[String]) -> Result<()> {
 
     let out = target("mutants");
     std::fs::create_dir_all(&out).with_context(|| out.display().to_string())?;
-    let mut cargo = mutants().arg("--output").arg(&out).args(["--no-shuffle", "--colors=never"]);
+    let mut cargo = mutants().arg("--output").arg(&out).args([
+        "--no-shuffle",
+        "--colors=never",
+        "--minimum-test-timeout=600",
+    ]);
     // Without `--in-place` a copy of the tree is changed, never the tree.
     cargo = cargo.args(in_place.then_some("--in-place"));
     for name in &sample {
