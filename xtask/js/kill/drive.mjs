@@ -48,8 +48,8 @@ const kills = { all: 0, opening: 0, writing: 0, pushing: 0, pulling: 0, idle: 0 
 let session = 0;
 /** Of this session: writes that were begun and not reported, by clerk. */
 let writing = new Map();
-/** Requests of the page that are with the server. */
-const under = { push: 0, pull: 0 };
+/** Of this session: requests of the page that are with the server. One of an earlier session may end late. */
+let under = { push: 0, pull: 0 };
 const waiting = new Map();
 
 console.log(`  seed ${seed}`);
@@ -84,6 +84,7 @@ process.exit(0);
 function begin(mode) {
   session += 1;
   writing = new Map();
+  under = { push: 0, pull: 0 };
   const words = new URLSearchParams({ session, mode, token: job.token });
   return startAlone(job.engine, job.program, job.profile, `${origin}/page.html?${words}`);
 }
@@ -167,12 +168,11 @@ async function answer(request, response) {
 /** On to the server. A page that is killed meanwhile does not call its request back. */
 function forward(request, response, pathname) {
   const kind = pathname === "/api/push" ? "push" : "pull";
-  const of = session;
-  const over = () => {
-    if (of === session) under[kind] -= 1;
-  };
-  under[kind] += 1;
-  response.once("close", over);
+  const counts = under;
+  counts[kind] += 1;
+  response.once("close", () => {
+    counts[kind] -= 1;
+  });
   const { method, headers, url } = request;
   const onward = ask(job.address + url, { method, headers }, (given) => {
     response.writeHead(given.statusCode, given.headers);
