@@ -142,7 +142,13 @@ mod native {
             pending()
         }
         fn capabilities(&self) -> Capabilities {
-            Capabilities { groups: false, whole_record: false, pull_first: false, versions: true }
+            Capabilities {
+                groups: false,
+                whole_record: false,
+                pull_first: false,
+                versions: true,
+                times: false,
+            }
         }
     }
 

@@ -1,4 +1,4 @@
-import type { Status } from "./types.js";
+import type { ConflictPolicies, Status } from "./types.js";
 
 /**
  * What TypeScript needs from the wasm class. Documents, and everything that may contain one, cross as JSON text, once each
@@ -113,12 +113,22 @@ export interface DoorOptions {
 /** The standard protocol has a base URL, a custom remote has none. */
 export type DoorRemote =
   | { readonly baseUrl: string; readonly timeout?: number }
-  | { readonly groups: boolean; readonly wholeRecord: boolean; readonly versions: boolean };
+  | {
+      readonly groups: boolean;
+      readonly wholeRecord: boolean;
+      readonly versions: boolean;
+      readonly times: boolean;
+    };
 
 /** One collection as it crosses. */
 export interface DoorCollection {
   readonly name: string;
-  readonly conflicts: "server-wins" | "merge" | "callback" | "manual";
+  readonly conflicts: Required<ConflictPolicies>;
+  readonly fields: readonly {
+    readonly name: string;
+    readonly rule: string;
+    readonly steps?: readonly string[];
+  }[];
   readonly references: readonly { readonly field: string; readonly collection: string }[];
   readonly coalesce: boolean;
   readonly priority: "high" | "normal" | "low";

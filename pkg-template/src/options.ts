@@ -1,9 +1,37 @@
 import type { DoorCollection, DoorOptions, DoorRemote } from "./door.js";
 import { HoldfastError } from "./errors.js";
-import type { CollectionOptions, Documents, OpenOptions, OutboxLimits, Remote } from "./types.js";
+import type {
+  CollectionOptions,
+  ConflictPolicies,
+  ConflictPolicy,
+  Documents,
+  Monotonic,
+  OpenOptions,
+  OutboxLimits,
+  Remote,
+} from "./types.js";
 
 const COLLECTION = /^[A-Za-z0-9_-]{1,64}$/;
-const POLICIES: readonly unknown[] = ["server-wins", "merge", "callback", "manual"];
+const POLICIES: readonly unknown[] = [
+  "server-wins",
+  "client-wins",
+  "last-write-wins",
+  "merge",
+  "callback",
+  "manual",
+];
+const KINDS = ["updateUpdate", "updateDelete", "deleteUpdate", "createCreate"] as const;
+const RULES: readonly unknown[] = [
+  "server",
+  "client",
+  "lww",
+  "set",
+  "counter",
+  "max",
+  "min",
+  "append",
+  "manual",
+];
 const PRIORITIES: readonly unknown[] = ["high", "normal", "low"];
 
 /** The options as the core takes them: checked (an application in plain JavaScript has no types), complete, plain data. */
@@ -68,8 +96,6 @@ function doorCollection(
     priority = "normal",
     idField,
   } = options;
-  if (!POLICIES.includes(conflicts))
-    refuse(`${place}.conflicts`, '"server-wins", "merge", "callback" or "manual"');
   if (!PRIORITIES.includes(priority)) refuse(`${place}.priority`, '"high", "normal" or "low"');
   if (idField !== undefined && typeof idField !== "string")
     refuse(`${place}.idField`, "the name of a member");
@@ -78,7 +104,8 @@ function doorCollection(
   }
   return {
     name,
-    conflicts,
+    conflicts: doorPolicies(`${place}.conflicts`, conflicts),
+    fields: doorFields(`${place}.fields`, options.fields ?? {}),
     references: Object.entries(references).map(([field, collection]) => {
       if (!names.includes(collection as string))
         refuse(`${place}.references.${field}`, "names no collection of these");
@@ -89,13 +116,78 @@ function doorCollection(
   };
 }
 
+function doorPolicies(
+  place: string,
+  given: ConflictPolicy | ConflictPolicies,
+): Required<ConflictPolicies> {
+  const policy = (at: string, one: ConflictPolicy): ConflictPolicy =>
+    POLICIES.includes(one) ? one : refuse(at, `one of ${POLICIES.join(", ")}`);
+  const each: ConflictPolicies =
+    typeof given === "object" && given !== null
+      ? given
+      : Object.fromEntries(KINDS.map((kind) => [kind, policy(place, given)]));
+  for (const kind of Object.keys(each)) {
+    if (!(KINDS as readonly string[]).includes(kind))
+      refuse(`${place}.${kind}`, `a kind is one of ${KINDS.join(", ")}`);
+  }
+  const of = (kind: (typeof KINDS)[number]) => policy(`${place}.${kind}`, each[kind] ?? "merge");
+  return {
+    updateUpdate: of("updateUpdate"),
+    updateDelete: of("updateDelete"),
+    deleteUpdate: of("deleteUpdate"),
+    createCreate: of("createCreate"),
+  };
+}
+
+function doorFields(place: string, fields: object): DoorCollection["fields"] {
+  if (typeof fields !== "object" || fields === null) refuse(place, "an object is needed");
+  return Object.entries<unknown>({ ...fields })
+    .filter(([, rule]) => rule !== undefined)
+    .map(([name, rule]) => {
+      if (RULES.includes(rule)) return { name, rule: rule as string };
+      const steps = isMonotonic(rule) ? rule.steps : undefined;
+      const sound =
+        steps !== undefined &&
+        steps.length > 0 &&
+        new Set(steps).size === steps.length &&
+        steps.every((step) => typeof step === "string");
+      if (!sound) {
+        refuse(
+          `${place}.${name}`,
+          `one of ${RULES.join(", ")}, or monotonic([...different texts])`,
+        );
+      }
+      return { name, rule: "monotonic", steps: [...steps] };
+    });
+}
+
+function isMonotonic(rule: unknown): rule is Monotonic {
+  const given = rule as Monotonic | null | undefined;
+  return given?.rule === "monotonic" && Array.isArray(given.steps);
+}
+
+/**
+ * The rule of a field whose value only moves forward in these steps: where two devices changed it, the further one stands.
+ *
+ * @example
+ * const status = monotonic(["open", "paid", "served"]);
+ */
+export function monotonic<const S extends string>(steps: readonly S[]): Monotonic<S> {
+  return { rule: "monotonic", steps };
+}
+
 function doorRemote(remote: Remote): DoorRemote {
   if (remote?.kind === "custom") {
     if (typeof remote.push !== "function" || typeof remote.pull !== "function") {
       refuse("remote", "push and pull are functions");
     }
-    const { groups = false, wholeRecord = false, versions = false } = remote.capabilities ?? {};
-    return { groups, wholeRecord, versions };
+    const {
+      groups = false,
+      wholeRecord = false,
+      versions = false,
+      times = false,
+    } = remote.capabilities ?? {};
+    return { groups, wholeRecord, versions, times };
   }
   if (remote?.kind !== "standard") refuse("remote", "made by standard(...) or defineRemote(...)");
   const { timeout } = remote;

@@ -8,5 +8,6 @@ export type { HoldfastErrorDetails } from "./errors.js";
 export { HoldfastError, isHoldfastError } from "./errors.js";
 export { init } from "./load.js";
 export { SyncManager } from "./manager.js";
+export { monotonic } from "./options.js";
 export { defineRemote, standard } from "./remote.js";
 export type * from "./types.js";

@@ -142,9 +142,13 @@ export type FieldOf<T> = unknown extends T ? string : keyof T & string;
 export type Priority = "high" | "normal" | "low";
 
 /**
- * What happens when the server's record changed since the edit was made:
+ * What happens when the server's record changed since the edit was made. What only one side changed is combined under every
+ * policy, and what lost is kept in the conflict record:
  *
- * - `"server-wins"`: the server's record stands; the edit is kept in the conflict record.
+ * - `"server-wins"`: the server's record stands; of the edit only what {@link CollectionOptions.fields | field rules} keep.
+ * - `"client-wins"`: the edit stands.
+ * - `"last-write-wins"`: whichever was written later, by clocks that the server's answers correct. Needs a backend that tells
+ *   when records were written: the standard protocol does.
  * - `"merge"`: fields that only one side changed are combined. Where both changed the same field `onConflict` decides if there
  *   is one, else a person.
  * - `"callback"`: {@link OpenOptions.onConflict | onConflict} decides; a person where there is none, or where it does not.
@@ -153,7 +157,78 @@ export type Priority = "high" | "normal" | "low";
  * @example
  * const policy: ConflictPolicy = "merge";
  */
-export type ConflictPolicy = "server-wins" | "merge" | "callback" | "manual";
+export type ConflictPolicy =
+  | "server-wins"
+  | "client-wins"
+  | "last-write-wins"
+  | "merge"
+  | "callback"
+  | "manual";
+
+/**
+ * A policy for each kind of conflict, ours first: `updateDelete` is "we changed it, they deleted it". Default `"merge"`.
+ *
+ * @example
+ * const policies: ConflictPolicies = { updateUpdate: "merge", updateDelete: "server-wins" };
+ */
+export interface ConflictPolicies {
+  readonly updateUpdate?: ConflictPolicy;
+  readonly updateDelete?: ConflictPolicy;
+  readonly deleteUpdate?: ConflictPolicy;
+  readonly createCreate?: ConflictPolicy;
+}
+
+/**
+ * The steps of a value that never moves backwards; made by `monotonic`.
+ *
+ * @example
+ * const status: Monotonic<"open" | "paid"> = monotonic(["open", "paid"]);
+ */
+export interface Monotonic<S extends string = string> {
+  readonly rule: "monotonic";
+  readonly steps: readonly S[];
+}
+
+/**
+ * How one field is settled where both sides changed it, whatever the policy of its collection is:
+ *
+ * - `"server"`, `"client"`, `"lww"`: that side, or the later one. What lost is kept in a conflict record.
+ * - `"counter"`: both differences are added up. `"max"`, `"min"`: the greater or lesser number or text.
+ * - `"set"`: what was added and removed is, in a list without doubles. `"append"`: what both put at the end.
+ * - `monotonic(["open", "paid"])`: the step that is further.
+ * - `"manual"`: a person decides.
+ *
+ * A value of another type is settled by the policy, as if the field had no rule.
+ *
+ * @example
+ * const rule: FieldRule<number> = "counter";
+ */
+export type FieldRule<V = unknown> = "server" | "client" | "lww" | "manual" | FieldRuleOf<V>;
+
+/**
+ * The rules that calculate with values of one type.
+ *
+ * @example
+ * const rule: FieldRuleOf<string[]> = "set";
+ */
+export type FieldRuleOf<V> = unknown extends V
+  ? "set" | "append" | "counter" | "max" | "min" | Monotonic
+  :
+      | ([Extract<V, readonly unknown[]>] extends [never] ? never : "set" | "append")
+      | ([Extract<V, number>] extends [never] ? never : "counter" | "max" | "min")
+      | ([Extract<V, string>] extends [never]
+          ? never
+          : "max" | "min" | Monotonic<Extract<V, string>>);
+
+/**
+ * Rules by the name of a field at the top of the document.
+ *
+ * @example
+ * const fields: FieldRules<Order> = { table: "max", note: "lww" };
+ */
+export type FieldRules<T> = {
+  readonly [F in FieldOf<T>]?: FieldRule<F extends keyof T ? T[F] : unknown>;
+};
 
 /**
  * What is said about one collection at `open`. All of it is optional.
@@ -162,8 +237,10 @@ export type ConflictPolicy = "server-wins" | "merge" | "callback" | "manual";
  * const orders: CollectionOptions<Order> = { conflicts: "merge", references: { customerId: "customers" }, priority: "high" };
  */
 export interface CollectionOptions<T = unknown> {
-  /** What to do when both sides changed a record. Default `"merge"`. */
-  readonly conflicts?: ConflictPolicy;
+  /** What to do when both sides changed a record; one policy, or one for each kind. Default `"merge"`. */
+  readonly conflicts?: ConflictPolicy | ConflictPolicies;
+  /** Fields that are settled by a rule of their own. */
+  readonly fields?: FieldRules<NoInfer<T>>;
   /**
    * Fields that hold the id of a record in another collection. An operation that names a record waits until that record's
    * create has reached the server, and server-assigned ids are translated both ways.
@@ -1096,6 +1173,8 @@ export interface RemoteCapabilities {
    * record. Without it an operation counts as settled only after the pull that follows it.
    */
   readonly versions?: boolean;
+  /** Whether every conflict and every change says with `at` when the record was last written; `"last-write-wins"` needs it. */
+  readonly times?: boolean;
 }
 
 /**
@@ -1168,6 +1247,8 @@ export type RemoteEdit =
  */
 export interface PushAnswer {
   readonly outcomes: readonly RemoteOutcome[];
+  /** The server's clock, ms since 1970, which corrects the device's. */
+  readonly time?: number;
 }
 
 /**
@@ -1191,6 +1272,8 @@ export type RemoteOutcome =
       readonly version?: string | number;
       /** The server's record; `null` where it was deleted. */
       readonly document: JsonObject | null;
+      /** When it was last written, ms since 1970. */
+      readonly at?: number;
       /** The id of another record of the server that is the same thing. */
       readonly other?: string;
     }
@@ -1225,6 +1308,8 @@ export interface PullAnswer {
   readonly changes: readonly RemoteChange[];
   readonly cursor: JsonValue;
   readonly more: boolean;
+  /** The server's clock, ms since 1970, which corrects the device's. */
+  readonly time?: number;
 }
 
 /**
@@ -1239,6 +1324,8 @@ export interface RemoteChange {
   readonly version?: string | number;
   readonly document: JsonObject | null;
   readonly opId?: string;
+  /** When it was last written, ms since 1970. */
+  readonly at?: number;
 }
 
 /**

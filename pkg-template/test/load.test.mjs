@@ -71,6 +71,7 @@ for (const entry of ["inline.js", "node.js", "index.js", "slim.js"]) {
       "defineRemote",
       "init",
       "isHoldfastError",
+      "monotonic",
       "standard",
     ]);
   });

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { deferred, load, openFake, rejection, STATUS } from "./fake.mjs";
 
-const { SyncManager, defineRemote, standard } = await load("node.js");
+const { SyncManager, defineRemote, monotonic, standard } = await load("node.js");
 
 /** Runs `body` and returns what it reported to the developer. */
 async function reported(body) {
@@ -25,7 +25,8 @@ test("open hands over complete, plain options", async () => {
       remote: standard({ baseUrl: "http://localhost/api/", timeout: 5 }),
       collections: {
         orders: {
-          conflicts: "manual",
+          conflicts: { updateUpdate: "manual", deleteUpdate: "client-wins" },
+          fields: { status: monotonic(["open", "paid"]), left: "counter", note: undefined },
           references: { customerId: "customers" },
           coalesce: false,
           priority: "high",
@@ -44,12 +45,33 @@ test("open hands over complete, plain options", async () => {
     collections: [
       {
         name: "orders",
-        conflicts: "manual",
+        conflicts: {
+          updateUpdate: "manual",
+          updateDelete: "merge",
+          deleteUpdate: "client-wins",
+          createCreate: "merge",
+        },
+        fields: [
+          { name: "status", rule: "monotonic", steps: ["open", "paid"] },
+          { name: "left", rule: "counter" },
+        ],
         references: [{ field: "customerId", collection: "customers" }],
         coalesce: false,
         priority: "high",
       },
-      { name: "customers", conflicts: "merge", references: [], coalesce: true, priority: "normal" },
+      {
+        name: "customers",
+        conflicts: {
+          updateUpdate: "merge",
+          updateDelete: "merge",
+          deleteUpdate: "merge",
+          createCreate: "merge",
+        },
+        fields: [],
+        references: [],
+        coalesce: true,
+        priority: "normal",
+      },
     ],
     relaxed: false,
     allowMemory: false,
@@ -76,6 +98,32 @@ const WRONG = [
     collections({ orders: { conflicts: "mine" } }),
     "collections.orders.conflicts",
   ],
+  [
+    "another policy of a kind",
+    collections({ orders: { conflicts: { updateDelete: "mine" } } }),
+    "collections.orders.conflicts.updateDelete",
+  ],
+  [
+    "another kind of conflict",
+    collections({ orders: { conflicts: { createDelete: "merge" } } }),
+    "collections.orders.conflicts.createDelete",
+  ],
+  [
+    "another rule",
+    collections({ orders: { fields: { left: "sum" } } }),
+    "collections.orders.fields.left",
+  ],
+  [
+    "a rule without steps",
+    collections({ orders: { fields: { status: monotonic([]) } } }),
+    "collections.orders.fields.status",
+  ],
+  [
+    "a step that comes twice",
+    collections({ orders: { fields: { status: monotonic(["a", "b", "a"]) } } }),
+    "collections.orders.fields.status",
+  ],
+  ["fields that are none", collections({ orders: { fields: 7 } }), "collections.orders.fields"],
   ["another priority", collections({ orders: { priority: 1 } }), "collections.orders.priority"],
   [
     "a reference to nothing",
@@ -415,7 +463,12 @@ test("a custom remote speaks objects, its failures are words", async () => {
       }),
     },
   );
-  assert.deepEqual(calls[0][1].remote, { groups: true, wholeRecord: false, versions: false });
+  assert.deepEqual(calls[0][1].remote, {
+    groups: true,
+    wholeRecord: false,
+    versions: false,
+    times: false,
+  });
   assert.equal(
     await callbacks.push('{"deviceId":"d"}', "t", signal),
     '{"outcomes":[{"opId":"o","kind":"applied"}]}',

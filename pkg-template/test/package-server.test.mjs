@@ -288,6 +288,90 @@ test("a conflict is shown with all sides; a decision on what has changed meanwhi
   });
 });
 
+// R1, R4, P18: both tills sold, one paid, and nobody is asked.
+test("a counter and a status that goes forward settle themselves", async (t) => {
+  const backend = standardServer();
+  const server = await serve(t, { answer: backend.answer });
+  await withPage(chrome, server, async (page) => {
+    await page.evaluate(async () => {
+      const { SyncManager, monotonic, standard } = await import("/pkg/index.js");
+      globalThis.sync = await SyncManager.open({
+        name: "till",
+        remote: standard({ baseUrl: "/api", timeout: 1000 }),
+        collections: {
+          orders: {
+            conflicts: { updateUpdate: "server-wins", updateDelete: "client-wins" },
+            fields: { left: "counter", status: monotonic(["open", "paid", "served"]), tags: "set" },
+          },
+        },
+      });
+      globalThis.orders = sync.collection("orders");
+      const first = { left: 5, status: "open", tags: ["a"], note: "" };
+      await (await orders.create(first, { id: "order-1" })).synced;
+      await sync.sync();
+      sync.pause();
+      await orders.patch("order-1", { left: 4, status: "served", tags: ["a", "b"] });
+      await orders.patch("order-1", { left: 3, note: "ours" });
+    });
+    backend.write("orders", "order-1", { left: 9, status: "paid", tags: ["z"], note: "theirs" });
+    const end = await page.evaluate(async () => {
+      sync.resume();
+      await sync.drain();
+      return {
+        document: (await orders.get("order-1"))?.document,
+        open: await sync.conflicts.list(),
+        kept: await sync.conflicts.list({ resolved: true }),
+      };
+    });
+    const settled = { left: 7, status: "served", tags: ["z", "b"], note: "theirs" };
+    assert.deepEqual(end.document, settled);
+    assert.deepEqual(backend.records.get("orders/order-1").document, settled);
+    assert.equal(end.open.length, 0);
+    assert.deepEqual(
+      end.kept.map(({ resolved, mine, fields }) => [
+        resolved.by,
+        resolved.choice,
+        mine.note,
+        fields,
+      ]),
+      [["policy", "fields", "ours", ["note"]]],
+    );
+  });
+});
+
+// R20.
+test("the last write cannot win where nobody knows when it was", async (t) => {
+  const server = await serve(t, { answer: standardServer().answer });
+  await withPage(chrome, server, async (page) => {
+    const refused = await page.evaluate(async () => {
+      const { SyncManager, defineRemote } = await import("/pkg/index.js");
+      const open = (times, rules) =>
+        SyncManager.open({
+          name: `till-${times}`,
+          remote: defineRemote({
+            capabilities: { times },
+            push: async () => ({ outcomes: [] }),
+            pull: async () => ({ changes: [], cursor: 0, more: false }),
+          }),
+          collections: { orders: rules },
+        }).then(
+          (sync) => sync.close(),
+          ({ code, path }) => [code, path],
+        );
+      return [
+        await open(false, { conflicts: "last-write-wins" }),
+        await open(false, { fields: { note: "lww" } }),
+        await open(true, { conflicts: "last-write-wins" }),
+      ];
+    });
+    assert.deepEqual(refused, [
+      ["invalid-options", "collections.orders.conflicts"],
+      ["invalid-options", "collections.orders.fields.note"],
+      undefined,
+    ]);
+  });
+});
+
 // P32.
 test("the token is asked for, and asked for again when it is refused", async (t) => {
   const backend = standardServer();

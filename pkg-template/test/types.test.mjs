@@ -62,7 +62,7 @@ test("every example in the documentation of the types compiles", () => {
   const types = [
     ...readFileSync(here("../src/types.ts"), "utf8").matchAll(/^export (?:type|interface) (\w+)/gm),
   ];
-  const imports = `import { defineRemote, HoldfastError, init, isHoldfastError, standard, SyncManager as Manager } from "holdfast";
+  const imports = `import { defineRemote, HoldfastError, init, isHoldfastError, monotonic, standard, SyncManager as Manager } from "holdfast";
 import type { ${types.map((match) => match[1]).join(", ")} } from "holdfast";
 import type {} from "./setup.js";
 `;

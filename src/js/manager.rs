@@ -31,7 +31,7 @@ use crate::model::{
 use crate::plan::lost::is_lost;
 use crate::plan::resolve::Dependents;
 use crate::plan::write::Action;
-use crate::port::{Clock, Host, RawStore, Rng};
+use crate::port::{Clock, Host, RawStore, Remote, Rng};
 use crate::protocol::{HttpRemote, Standard};
 use crate::schedule::Signal;
 
@@ -339,6 +339,11 @@ impl Door {
         let rules = options.rules().ok_or_else(|| {
             refused(Code::InvalidOptions, "collections", "not what the door expects")
         })?;
+        let (remote, fetch) = remote(&options, &callbacks);
+        if let Some(path) = rules.compares_times().filter(|_| !remote.capabilities().times) {
+            let message = "the remote tells no times of records: the last write cannot win";
+            return Err(refused(Code::InvalidOptions, &path, message));
+        }
         let name = options.database();
         let idb = match IdbStore::open(&name, IdbSettings::default()).await {
             Ok(store) => Some(store),
@@ -350,7 +355,6 @@ impl Door {
             Some(_) if options.is_relaxed() => "relaxed",
             Some(_) => "strict",
         };
-        let (remote, fetch) = remote(&options, &callbacks);
         let place = idb.clone().map_or_else(|| Place::Memory(MemoryStore::default()), Place::Idb);
         let host = DoorStore { place, relaxed: options.is_relaxed() };
         let resolver = DoorResolver(options.resolver.then(|| callbacks.clone()));
@@ -446,6 +450,7 @@ fn remote(options: &Options, callbacks: &Callbacks) -> (DoorRemote, Option<Brows
             whole_record: options.remote.whole_record,
             pull_first: false,
             versions: options.remote.versions,
+            times: options.remote.times,
         };
         return (DoorRemote::Custom(JsRemote::new(callbacks.clone(), capabilities)), None);
     };

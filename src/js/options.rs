@@ -5,7 +5,7 @@ use crate::model::Map;
 use serde::Deserialize;
 
 use crate::model::{
-    CollectionRules, Limits, Millis, Owner, Path, Policies, Priority, Rules, Strategy,
+    CollectionRules, FieldRule, Limits, Millis, Owner, Path, Policies, Priority, Rules, Strategy,
 };
 
 #[derive(Deserialize)]
@@ -43,16 +43,38 @@ pub(super) struct RemoteOptions {
     pub(super) whole_record: bool,
     #[serde(default)]
     pub(super) versions: bool,
+    #[serde(default)]
+    pub(super) times: bool,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Collection {
     name: String,
-    conflicts: String,
+    conflicts: Conflicts,
+    fields: Vec<Field>,
     references: Vec<Reference>,
     coalesce: bool,
     priority: String,
+}
+
+/// A policy for each kind of conflict.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Conflicts {
+    update_update: String,
+    update_delete: String,
+    delete_update: String,
+    create_create: String,
+}
+
+/// The rule of a member; `steps` belong to "monotonic".
+#[derive(Deserialize)]
+struct Field {
+    name: String,
+    rule: String,
+    #[serde(default)]
+    steps: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -115,19 +137,55 @@ impl Collection {
         let references =
             self.references.iter().map(|it| (Path::field(&*it.field), it.collection.clone()));
         let rules = CollectionRules {
-            policies: Policies::all(match &*self.conflicts {
-                "server-wins" => Strategy::ServerWins,
-                "merge" => Strategy::Merge,
-                "manual" => Strategy::Manual,
-                "callback" => Strategy::Callback,
-                _ => return None,
-            }),
+            policies: self.conflicts.policies()?,
+            fields: self.fields.iter().map(Field::rule).collect::<Option<Map<_, _>>>()?,
             coalesce: self.coalesce,
             priority: priority(&self.priority)?,
             references: references.collect(),
-            ..CollectionRules::default()
         };
         Some((self.name.clone(), rules))
+    }
+}
+
+impl Conflicts {
+    fn policies(&self) -> Option<Policies> {
+        Some(Policies {
+            update_update: strategy(&self.update_update)?,
+            update_delete: strategy(&self.update_delete)?,
+            delete_update: strategy(&self.delete_update)?,
+            create_create: strategy(&self.create_create)?,
+        })
+    }
+}
+
+fn strategy(name: &str) -> Option<Strategy> {
+    Some(match name {
+        "server-wins" => Strategy::ServerWins,
+        "client-wins" => Strategy::ClientWins,
+        "last-write-wins" => Strategy::LastWriteWins,
+        "merge" => Strategy::Merge,
+        "manual" => Strategy::Manual,
+        "callback" => Strategy::Callback,
+        _ => return None,
+    })
+}
+
+impl Field {
+    fn rule(&self) -> Option<(String, FieldRule)> {
+        let rule = match &*self.rule {
+            "server" => FieldRule::Server,
+            "client" => FieldRule::Client,
+            "lww" => FieldRule::LastWriteWins,
+            "set" => FieldRule::Set,
+            "counter" => FieldRule::Counter,
+            "max" => FieldRule::Max,
+            "min" => FieldRule::Min,
+            "append" => FieldRule::Append,
+            "manual" => FieldRule::Manual,
+            "monotonic" => FieldRule::Monotonic(self.steps.clone()),
+            _ => return None,
+        };
+        Some((self.name.clone(), rule))
     }
 }
 

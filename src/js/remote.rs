@@ -6,8 +6,9 @@ use super::text::{Members, Object, list};
 use crate::browser::{NoToken, TokenReason};
 use crate::model::json::{quote, unquote};
 use crate::model::{
-    Batch, Capabilities, Cursor, Departure, Document, Edit, EntityKey, Halt, Intent, Millis, OpId,
-    Outcome, Presence, PullPage, PushReply, RemoteChange, Scope, Theirs, Version,
+    Batch, Capabilities, Cursor, Departure, DeviceId, Document, Edit, EntityKey, Halt, Intent,
+    Millis, OpId, Outcome, Presence, PullPage, PushReply, RemoteChange, Scope, Stamp, Theirs,
+    Version, Wall,
 };
 use crate::port::Remote;
 
@@ -48,7 +49,7 @@ impl Remote for JsRemote {
             Ok((answer, bytes)) => match verdicts(batch, &answer) {
                 Some(outcomes) => {
                     let up = text.len() as u64;
-                    PushReply { outcomes, bytes, up, ..PushReply::default() }
+                    PushReply { outcomes, bytes, up, time: time(&answer), ..PushReply::default() }
                 }
                 None => PushReply::halted(Halt::Protocol),
             },
@@ -185,6 +186,17 @@ fn named(members: &Members, name: &str) -> Result<Option<String>, ()> {
     id.map(Some).ok_or(())
 }
 
+/// When the record was last written. By a device that is not known, which loses ties (R20).
+fn stamp(members: &Members) -> Option<Stamp> {
+    let millis = members.number("at")?;
+    Some(Stamp { millis, counter: 0, device: DeviceId::from_bytes([0; 16]) })
+}
+
+/// The server's clock, where the application tells it.
+fn time(answer: &Members) -> Option<Wall> {
+    answer.number("time").map(Wall)
+}
+
 fn presence(raw: &str) -> Option<Presence> {
     if raw == "null" {
         return Some(Presence::Deleted);
@@ -201,7 +213,8 @@ fn verdicts(batch: &Batch, answer: &Members) -> Option<Vec<(OpId, Outcome)>> {
         if !batch.operations.iter().any(|departure| departure.op == op) {
             continue;
         }
-        let outcome = verdict(&wire)?;
+        let sent = batch.operations.iter().find(|departure| departure.op == op).map(|it| it.stamp);
+        let outcome = verdict(&wire, sent)?;
         match outcomes.iter().find(|(known, _)| *known == op) {
             Some((_, first)) if *first == outcome => {}
             Some(_) => return None,
@@ -211,7 +224,7 @@ fn verdicts(batch: &Batch, answer: &Members) -> Option<Vec<(OpId, Outcome)>> {
     Some(outcomes)
 }
 
-fn verdict(wire: &Members) -> Option<Outcome> {
+fn verdict(wire: &Members, sent: Option<Stamp>) -> Option<Outcome> {
     let version = version(wire).ok()?;
     match &*wire.text("kind")? {
         "applied" => Some(Outcome::Applied {
@@ -220,13 +233,13 @@ fn verdict(wire: &Members) -> Option<Outcome> {
                 Some(raw) => Some(presence(raw)?),
                 None => None,
             },
-            stamp: None,
+            stamp: stamp(wire).or(sent),
             assigned_id: named(wire, "serverId").ok()?,
         }),
         "conflict" => {
             let theirs = match presence(wire.raw("document")?)? {
-                Presence::Live(document) => Theirs::Live { document, version, stamp: None },
-                Presence::Deleted => Theirs::Deleted { version, stamp: None },
+                Presence::Live(document) => Theirs::Live { document, version, stamp: stamp(wire) },
+                Presence::Deleted => Theirs::Deleted { version, stamp: stamp(wire) },
             };
             Some(Outcome::Conflict { theirs, other: named(wire, "other").ok()?, token: None })
         }
@@ -248,7 +261,14 @@ fn page(from: Option<&Cursor>, answer: &Members) -> Option<PullPage> {
     if more && from == Some(&next) {
         return None;
     }
-    let mut page = PullPage { changes: Vec::new(), unreadable: Vec::new(), next, more, bytes: 0 };
+    let mut page = PullPage {
+        changes: Vec::new(),
+        unreadable: Vec::new(),
+        next,
+        more,
+        time: time(answer),
+        bytes: 0,
+    };
     for raw in answer.list("changes")? {
         match change(raw.text()) {
             Some(change) => page.changes.push(change),
@@ -268,7 +288,7 @@ fn change(raw: &str) -> Option<RemoteChange> {
         presence: presence(wire.raw("document")?)?,
         key: EntityKey::new(collection, id),
         version: version(&wire).ok()?,
-        stamp: None,
+        stamp: stamp(&wire),
         op: wire.text("opId").and_then(|id| OpId::parse(&id)),
     })
 }

@@ -519,6 +519,10 @@ pub(super) fn meta(from: &mut Reader<'_>) -> Option<Meta> {
             "term" => meta.term = Term(from.number()?),
             "floor" => meta.floor = Seq(from.number()?),
             "clock" => meta.clock = from.maybe(stamp)?,
+            "ahead" => from.list(&mut |from| {
+                meta.ahead.0.push(from.raw()?.parse().ok()?);
+                Some(())
+            })?,
             "pulls" => meta.pulls = Epoch(from.number()?),
             "last_push" => meta.last_push = from.maybe(wall)?,
             "last_pull" => meta.last_pull = from.maybe(wall)?,

@@ -125,10 +125,10 @@ mod tests {
     use crate::model::edit;
     use crate::model::scan::Reader;
     use crate::model::{
-        Asks, Assumed, Base, Before, Carried, Conflict, ConflictKind, Cursor, CursorRow, Decider,
-        DeviceId, Document, Edit, EntityKey, Epoch, Fate, IdSeed, Intent, Json, Meta, OpId,
-        OutboxFile, Owner, Parked, Path, Presence, Priority, Record, Resolve, Resolved, Scope,
-        Sent, Seq, Settled, Shadow, Slot, Stamp, Term, Unreadable, Version, Wall,
+        Ahead, Asks, Assumed, Base, Before, Carried, Conflict, ConflictKind, Cursor, CursorRow,
+        Decider, DeviceId, Document, Edit, EntityKey, Epoch, Fate, IdSeed, Intent, Json, Meta,
+        OpId, OutboxFile, Owner, Parked, Path, Presence, Priority, Record, Resolve, Resolved,
+        Scope, Sent, Seq, Settled, Shadow, Slot, Stamp, Term, Unreadable, Version, Wall,
     };
 
     const NOW: u64 = 1_763_650_000_000;
@@ -344,6 +344,7 @@ mod tests {
             term: Term(6),
             floor: Seq(9),
             clock: Some(stamp()),
+            ahead: Ahead(vec![-12, 40]),
             pulls: Epoch(12),
             last_push: Some(Wall(NOW)),
             last_pull: Some(Wall(NOW)),

@@ -458,6 +458,9 @@ pub(super) fn meta(out: &mut Out, meta: &Meta) {
     out.number("term", meta.term.0);
     out.number("floor", meta.floor.0);
     out.some("clock", meta.clock.as_ref(), stamp);
+    if !meta.ahead.is_unknown() {
+        out.list("ahead", &meta.ahead.0, |out, millis| out.0.push_str(&millis.to_string()));
+    }
     out.number("pulls", meta.pulls.0);
     out.some("last_push", meta.last_push.as_ref(), wall);
     out.some("last_pull", meta.last_pull.as_ref(), wall);

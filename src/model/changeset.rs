@@ -10,7 +10,7 @@ use super::ids::{ConflictId, DeviceId, Epoch, IdSeed, OpId, Seq, Term};
 use super::operation::{Fate, Operation};
 use super::references::References;
 use super::remote::{Cursor, Scope};
-use super::time::{Millis, Stamp, Wall};
+use super::time::{Ahead, Millis, Stamp, Wall};
 
 /// The format of rows that this release writes.
 pub const FORMAT: u32 = 1;
@@ -188,6 +188,9 @@ pub struct Meta {
     /// The newest stamp.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clock: Option<Stamp>,
+    /// The server's clock, as far as its answers told.
+    #[serde(default, skip_serializing_if = "Ahead::is_unknown")]
+    pub ahead: Ahead,
     /// Completed pulls.
     #[serde(default)]
     pub pulls: Epoch,
@@ -226,6 +229,7 @@ impl Default for Meta {
             term: Term(0),
             floor: Seq(0),
             clock: None,
+            ahead: Ahead::default(),
             pulls: Epoch(0),
             last_push: None,
             last_pull: None,

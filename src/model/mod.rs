@@ -39,5 +39,5 @@ pub use remote::{
     Scope, Theirs,
 };
 pub use rules::{Backoff, CollectionRules, Limits, Policies, Rules, Strategy};
-pub use time::{Millis, Mono, Stamp, Wall};
+pub use time::{Ahead, Millis, Mono, Stamp, Wall};
 pub use transfer::{Carried, FILE_VERSION, OutboxFile, Selection};

@@ -6,7 +6,7 @@ use super::entity::{EntityKey, Presence, Version};
 use super::ids::{DeviceId, GroupId, OpId};
 use super::json::Document;
 use super::operation::Intent;
-use super::time::{Millis, Stamp};
+use super::time::{Millis, Stamp, Wall};
 
 /// A part of the server's data with a cursor of its own.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -37,6 +37,8 @@ pub struct Capabilities {
     pub pull_first: bool,
     /// Records have versions that can be compared.
     pub versions: bool,
+    /// Every change and every conflict says when the record was last written.
+    pub times: bool,
 }
 
 /// Operations that leave together, each sealed.
@@ -191,6 +193,8 @@ pub struct PushReply {
     pub page: Option<PullPage>,
     /// Why the request as a whole failed.
     pub halt: Option<Halt>,
+    /// The server's clock, where the wire tells it.
+    pub time: Option<Wall>,
     /// Bytes that went over the wire, both ways.
     pub bytes: u64,
     /// Of these, bytes that left.
@@ -216,6 +220,8 @@ pub struct PullPage {
     pub next: Cursor,
     /// Whether there is more.
     pub more: bool,
+    /// The server's clock, where the wire tells it.
+    pub time: Option<Wall>,
     /// Bytes that went over the wire.
     pub bytes: u64,
 }

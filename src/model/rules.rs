@@ -59,6 +59,24 @@ impl Default for CollectionRules {
     }
 }
 
+impl Rules {
+    /// Where these rules compare times, which a backend without times of records cannot do (R20): the path of an option.
+    #[must_use]
+    pub fn compares_times(&self) -> Option<String> {
+        self.collections.iter().find_map(|(name, rules)| {
+            let Policies { update_update, update_delete, delete_update, create_create } =
+                rules.policies;
+            let policies = [update_update, update_delete, delete_update, create_create];
+            if policies.contains(&Strategy::LastWriteWins) {
+                return Some(format!("collections.{name}.conflicts"));
+            }
+            let mut fields = rules.fields.iter();
+            let field = fields.find(|(_, rule)| **rule == FieldRule::LastWriteWins);
+            field.map(|(field, _)| format!("collections.{name}.fields.{field}"))
+        })
+    }
+}
+
 impl CollectionRules {
     /// The rule of a member, and of everything in it.
     #[must_use]
@@ -198,6 +216,23 @@ impl Default for Backoff {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// R20.
+    #[test]
+    fn rules_that_compare_times_say_where() {
+        let with = |rules: CollectionRules| Rules {
+            collections: [("orders".to_owned(), rules)].into(),
+            ..Rules::default()
+        };
+        assert_eq!(with(CollectionRules::default()).compares_times(), None);
+        let mut rules = CollectionRules::default();
+        rules.fields.insert("note".to_owned(), FieldRule::LastWriteWins);
+        let place = with(rules.clone()).compares_times();
+        assert_eq!(place.as_deref(), Some("collections.orders.fields.note"));
+        rules.policies.create_create = Strategy::LastWriteWins;
+        let place = with(rules).compares_times();
+        assert_eq!(place.as_deref(), Some("collections.orders.conflicts"));
+    }
 
     /// P9: exponential, with full jitter.
     #[test]

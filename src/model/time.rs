@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::ids::DeviceId;
+use super::map::sort;
 
 /// Milliseconds since 1970 by the device's clock, which may jump. Decides nothing vital (P34).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
@@ -49,7 +50,7 @@ impl Mono {
 /// A hybrid logical time: ordered by time, then by count, then by device (R20).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Stamp {
-    /// Milliseconds since 1970, by the device's clock.
+    /// Milliseconds since 1970, by the device's clock as the server's answers correct it.
     pub millis: u64,
     /// Orders writes of one millisecond, and of a clock that was set back.
     pub counter: u32,
@@ -70,6 +71,58 @@ impl Stamp {
             _ => Self { millis: now.0, counter: 0, device },
         }
     }
+
+    /// A stamp of somebody else's: one from further in the future than clocks are apart counts as now, so that a clock that is
+    /// wrong by a year does not win for a year.
+    #[must_use]
+    pub fn bounded(self, now: Wall) -> Self {
+        if self.millis > now.plus(Self::SKEW).0 {
+            Self { millis: now.0, counter: 0, ..self }
+        } else {
+            self
+        }
+    }
+
+    /// What clocks of one fleet may be apart.
+    const SKEW: Millis = Millis(5 * 60 * 1_000);
+}
+
+/// How far the server's clock was ahead of ours, in milliseconds, by its last answers. Negative where it was behind.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Ahead(pub Vec<i64>);
+
+impl Ahead {
+    /// Answers that are kept. One that was long on its way does not move the median of so many.
+    const KEPT: usize = 8;
+    /// The end of the year 9999. What is later is no time.
+    const LATEST: u64 = 253_402_300_799_999;
+
+    /// Whether no answer told.
+    #[must_use]
+    pub fn is_unknown(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Takes the server's time in an answer that came now.
+    pub fn learn(&mut self, server: Wall, now: Wall) {
+        if server.0 > Self::LATEST || now.0 > Self::LATEST {
+            return;
+        }
+        self.0.push(server.0.cast_signed() - now.0.cast_signed());
+        if self.0.len() > Self::KEPT {
+            self.0.remove(0);
+        }
+    }
+
+    /// Our clock, corrected by the median of the last answers.
+    #[must_use]
+    pub fn correct(&self, now: Wall) -> Wall {
+        let mut sorted = self.0.clone();
+        sort(&mut sorted);
+        let median = sorted.get(sorted.len() / 2).copied().unwrap_or(0);
+        Wall(now.0.saturating_add_signed(median))
+    }
 }
 
 #[cfg(test)]
@@ -84,5 +137,65 @@ mod tests {
         let second = Stamp::next(Some(first), Wall(40), device);
         let third = Stamp::next(Some(second), Wall(101), device);
         assert!(first < second && second < third, "{first:?} {second:?} {third:?}");
+    }
+
+    /// R20: the corrected time is the server's, whatever our clock says; single answers that were slow or wrong do not count.
+    #[test]
+    fn a_clock_is_corrected_by_the_median_of_eight_answers() {
+        let mut ahead = Ahead::default();
+        assert_eq!(ahead.correct(Wall(70)), Wall(70), "nothing known");
+        for server in [1_090, 1_100, 9_999_999, 1_110, 0, 1_100, 1_095, 1_105] {
+            ahead.learn(Wall(server), Wall(100));
+        }
+        assert_eq!(ahead.correct(Wall(200)), Wall(1_200));
+        // The device's clock is set forward by an hour: after five of eight answers it is the server's time again.
+        for _ in 0..5 {
+            ahead.learn(Wall(1_200), Wall(3_600_200));
+        }
+        assert_eq!(ahead.0.len(), 8);
+        assert_eq!(ahead.correct(Wall(3_600_200)), Wall(1_200));
+        ahead.learn(Wall(u64::MAX), Wall(100));
+        assert_eq!(ahead.correct(Wall(3_600_200)), Wall(1_200), "no time at all");
+        assert_eq!(Ahead(vec![-500]).correct(Wall(100)), Wall(0));
+    }
+
+    /// R20: more than five minutes ahead counts as now.
+    #[test]
+    fn a_stamp_from_the_future_counts_as_now() {
+        let device = DeviceId::from_bytes([7; 16]);
+        let now = Wall(1_000_000);
+        for (millis, counts_as) in
+            [(999_000, 999_000), (1_300_000, 1_300_000), (1_300_001, 1_000_000)]
+        {
+            let stamp = Stamp { millis, counter: 3, device };
+            assert_eq!(stamp.bounded(now).millis, counts_as);
+            assert_eq!(stamp.bounded(now).device, device);
+        }
+    }
+
+    mod properties {
+        use super::*;
+        use proptest::prelude::*;
+
+        proptest! {
+            #![proptest_config(ProptestConfig { cases: 1000, failure_persistence: None, ..ProptestConfig::default() })]
+
+            /// R20, P34: whatever the clock and the server do, the stamps of a device grow, and stay at the clock where they can.
+            #[test]
+            fn stamps_of_a_device_grow(steps in prop::collection::vec((any::<u32>(), prop::option::of(any::<u32>())), 1..50)) {
+                let device = DeviceId::from_bytes([1; 16]);
+                let (mut ahead, mut last) = (Ahead::default(), None);
+                for (now, server) in steps {
+                    let now = Wall(now.into());
+                    if let Some(server) = server {
+                        ahead.learn(Wall(server.into()), now);
+                    }
+                    let stamp = Stamp::next(last, ahead.correct(now), device);
+                    prop_assert!(last.is_none_or(|last| stamp > last));
+                    prop_assert!(stamp.millis == ahead.correct(now).0 || last.is_some_and(|it: Stamp| it.millis == stamp.millis));
+                    last = Some(stamp);
+                }
+            }
+        }
     }
 }

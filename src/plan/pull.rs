@@ -49,6 +49,7 @@ pub fn apply(
     row.generation += u32::from(row.rebuilding && from.is_none());
     let mut draft = Draft::new(s, rules, ctx);
     draft.building = row.rebuilding.then_some(row.generation);
+    draft.learn_time(page.time);
     let (mut records, mut echoes) = (0, 0);
     // Names come before all else: what is said of one record may name another.
     for change in &page.changes {

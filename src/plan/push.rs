@@ -159,6 +159,7 @@ pub fn settle(
     };
     let mut draft = Draft::new(s, rules, ctx);
     let mut settled = Settled::default();
+    draft.learn_time(reply.time);
     let alone = batch.operations.len() == 1;
     let verdict_on = |op| reply.outcomes.iter().find(|(id, _)| *id == op);
     // Names come before all else: what is said of one record may name another.

@@ -298,7 +298,7 @@ fn accepted_before(s: &Snapshot, id: OpId) -> Option<OpId> {
 
 fn next_stamp(draft: &mut Draft<'_>) -> Stamp {
     let device = *draft.meta.device.get_or_insert_with(|| draft.ctx.ids.device(1));
-    let stamp = Stamp::next(draft.meta.clock, draft.ctx.now, device);
+    let stamp = Stamp::next(draft.meta.clock, draft.server_now(), device);
     draft.meta.clock = Some(stamp);
     stamp
 }

@@ -48,7 +48,13 @@ impl Standard {
 
 impl Protocol for Standard {
     fn capabilities(&self) -> Capabilities {
-        Capabilities { groups: true, whole_record: false, pull_first: false, versions: true }
+        Capabilities {
+            groups: true,
+            whole_record: false,
+            pull_first: false,
+            versions: true,
+            times: true,
+        }
     }
 
     fn encode_push(&self, batch: &Batch) -> HttpRequest {
@@ -69,7 +75,7 @@ impl Protocol for Standard {
         let read = status::check(answer, Ask::Push, is_marked, now)
             .and_then(|()| verdicts(batch, &answer.body));
         match read {
-            Ok(outcomes) => PushReply { outcomes, ..PushReply::default() },
+            Ok((outcomes, time)) => PushReply { outcomes, time, ..PushReply::default() },
             Err(halt) => PushReply::halted(halt),
         }
     }
@@ -210,16 +216,20 @@ fn sound_id(id: &str) -> bool {
     (1..=ID_CHARS).contains(&id.chars().count())
 }
 
+/// The verdicts of an answer, and the server's clock.
+type Verdicts = (Vec<(OpId, Outcome)>, Option<Wall>);
+
 /// The verdicts of an answer, by operation. One that contradicts another, or that we do not understand, makes the whole
 /// answer worthless (R7): a server that is wrong in one place may be wrong in all.
-fn verdicts(batch: &Batch, body: &str) -> Result<Vec<(OpId, Outcome)>, Halt> {
-    let mut wires = Vec::new();
+fn verdicts(batch: &Batch, body: &str) -> Result<Verdicts, Halt> {
+    let (mut wires, mut time) = (Vec::new(), None);
     let read = Reader::whole(body, |from| {
         from.object(&["outcomes"], &mut |from, name| match name {
             "outcomes" => from.list(&mut |from| {
                 wires.push(outcome(from)?);
                 Some(())
             }),
+            "time" => clock(from, &mut time),
             _ => from.skip(),
         })
     });
@@ -240,7 +250,13 @@ fn verdicts(batch: &Batch, body: &str) -> Result<Vec<(OpId, Outcome)>, Halt> {
             }
         }
     }
-    Ok(outcomes)
+    Ok((outcomes, time))
+}
+
+/// The server's clock. What is no time of ours is none, and harms nobody.
+fn clock(from: &mut Reader<'_>, time: &mut Option<Wall>) -> Option<()> {
+    *time = from.raw()?.parse().ok().map(Wall);
+    Some(())
 }
 
 fn verdict(departure: &Departure, wire: WireOutcome<'_>) -> Option<Outcome> {
@@ -311,6 +327,7 @@ fn verdict(departure: &Departure, wire: WireOutcome<'_>) -> Option<Outcome> {
 /// A page. A change that cannot be read is kept aside with its text (R2); it is no deletion and does not hold up the rest.
 fn page(from: Option<&Cursor>, body: &str) -> Result<PullPage, Halt> {
     let (mut wires, mut next, mut more) = (Vec::new(), Cursor(String::new()), false);
+    let mut time = None;
     let read = Reader::whole(body, |from| {
         from.object(&["changes", "cursor", "more"], &mut |from, name| {
             match name {
@@ -320,6 +337,7 @@ fn page(from: Option<&Cursor>, body: &str) -> Result<PullPage, Halt> {
                 })?,
                 "cursor" => next.0 = from.string()?,
                 "more" => more = from.flag()?,
+                "time" => clock(from, &mut time)?,
                 _ => from.skip()?,
             }
             Some(())
@@ -347,7 +365,7 @@ fn page(from: Option<&Cursor>, body: &str) -> Result<PullPage, Halt> {
             }
         }
     }
-    Ok(PullPage { changes, unreadable, next, more, bytes: 0 })
+    Ok(PullPage { changes, unreadable, next, more, time, bytes: 0 })
 }
 
 fn change(raw: &str) -> Option<RemoteChange> {

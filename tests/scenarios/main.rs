@@ -28,6 +28,7 @@ mod parked;
 mod properties;
 #[cfg(test)]
 mod pulls;
+mod rules;
 #[cfg(test)]
 mod tidying;
 #[cfg(test)]

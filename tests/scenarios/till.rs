@@ -333,7 +333,14 @@ impl Till {
     pub(crate) fn page(&mut self, changes: &[RemoteChange], more: bool) -> PullPage {
         self.pages += 1;
         let next = Cursor(format!("c{}", self.pages));
-        PullPage { changes: changes.to_vec(), unreadable: Vec::new(), next, more, bytes: 0 }
+        PullPage {
+            changes: changes.to_vec(),
+            unreadable: Vec::new(),
+            next,
+            more,
+            time: None,
+            bytes: 0,
+        }
     }
 
     pub(crate) fn applies(

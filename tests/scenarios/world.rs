@@ -197,7 +197,7 @@ impl Server {
         let versions: u64 = self.records.values().map(|(version, ..)| version).sum();
         let next = Cursor(format!("{prefix}{versions}"));
         let changes = changes.collect();
-        Ok(PullPage { changes, unreadable: Vec::new(), next, more: false, bytes: 0 })
+        Ok(PullPage { changes, unreadable: Vec::new(), next, more: false, time: None, bytes: 0 })
     }
 }
 
@@ -313,7 +313,13 @@ impl Remote for Wire {
     }
 
     fn capabilities(&self) -> Capabilities {
-        Capabilities { groups: false, whole_record: false, pull_first: false, versions: true }
+        Capabilities {
+            groups: false,
+            whole_record: false,
+            pull_first: false,
+            versions: true,
+            times: false,
+        }
     }
 }
 

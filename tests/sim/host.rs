@@ -437,7 +437,7 @@ impl Remote for SimRemote {
     fn capabilities(&self) -> Capabilities {
         let pull_first = self.shared.pull_first;
         let versions = !self.shared.server.borrow().opaque;
-        Capabilities { groups: true, whole_record: false, pull_first, versions }
+        Capabilities { groups: true, whole_record: false, pull_first, versions, times: true }
     }
 }
 

@@ -247,7 +247,7 @@ impl Server {
             .zip(&batch.operations)
             .map(|(it, departure)| (departure.op, self.outcome(it, departure, see)))
             .collect();
-        PushReply { outcomes, page: None, halt: None, bytes: 100, up: 50 }
+        PushReply { outcomes, bytes: 100, up: 50, ..PushReply::default() }
     }
 
     /// P7: per record and device in order; what is named is known.
@@ -302,6 +302,7 @@ impl Server {
             unreadable: Vec::new(),
             next: Cursor(page.cursor.clone()),
             more: page.more,
+            time: None,
             bytes: 100,
         })
     }

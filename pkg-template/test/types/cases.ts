@@ -13,6 +13,7 @@ import {
   HoldfastError,
   init,
   isHoldfastError,
+  monotonic,
   SyncManager,
   standard,
 } from "holdfast";
@@ -53,8 +54,18 @@ const sync = await SyncManager.open<Documents>({
       coalesce: false,
       priority: "high",
       idField: "note",
+      fields: {
+        table: "counter",
+        status: monotonic(["open", "paid"]),
+        lines: "append",
+        note: "max",
+        address: "client",
+        owner: "manual",
+      },
     },
-    customers: { conflicts: "callback" },
+    customers: {
+      conflicts: { updateUpdate: "last-write-wins", deleteUpdate: "client-wins" },
+    },
   },
   onConflict: async (conflict, { signal }) => {
     void (conflict.kind satisfies string);
@@ -140,7 +151,7 @@ const inferred = await SyncManager.open({
   }),
   collections: {
     orders: { schema, references: { customerId: "anything" } },
-    anything: { references: { a: "orders" } },
+    anything: { references: { a: "orders" }, fields: { b: "set", c: monotonic(["x", "y"]) } },
   },
 });
 const table: number | undefined = (await inferred.collection("orders").get("a"))?.document.table;
@@ -190,6 +201,17 @@ const base = { name: "n", remote };
 const customers = {};
 // @ts-expect-error there is no such policy here
 void open({ ...base, collections: { customers, orders: { conflicts: "x" } } });
+// @ts-expect-error nor such a kind of conflict
+void open({ ...base, collections: { customers, orders: { conflicts: { deletes: "merge" } } } });
+// @ts-expect-error a text is not counted
+void open({ ...base, collections: { customers, orders: { fields: { note: "counter" } } } });
+// @ts-expect-error a number is no set
+void open({ ...base, collections: { customers, orders: { fields: { table: "set" } } } });
+const steps = monotonic(["open", "closed"]);
+// @ts-expect-error not one of the values
+void open({ ...base, collections: { customers, orders: { fields: { status: steps } } } });
+// @ts-expect-error there is no such member
+void open({ ...base, collections: { customers, orders: { fields: { total: "client" } } } });
 // @ts-expect-error the field is not in the document
 void open({ ...base, collections: { customers, orders: { references: { x: "customers" } } } });
 // @ts-expect-error a collection is missing

@@ -11,7 +11,8 @@ impl Draft<'_> {
         let known = self.records.get(key).and_then(|record| record.base_in(generation));
         let moves = base.replaces(known) || planted::has(Bug::StalePullWins);
         if moves {
-            self.record_mut(key).shadow = Some(Shadow { generation, base: base.clone() });
+            let base = self.in_our_time(base.clone());
+            self.record_mut(key).shadow = Some(Shadow { generation, base });
         }
         moves
     }

@@ -12,6 +12,7 @@ impl Draft<'_> {
 
     /// The same for the generation that is shown, alone.
     pub(super) fn show_base(&mut self, key: &EntityKey, base: Base) -> bool {
+        let base = self.in_our_time(base);
         let moves = base.replaces(self.base(key)) || planted::has(Bug::StalePullWins);
         if moves {
             self.record_mut(key).base = Some(base.clone());
@@ -20,6 +21,12 @@ impl Draft<'_> {
             }
         }
         moves
+    }
+
+    /// What the server says of a record, with a time that is not from the future (R20).
+    pub(super) fn in_our_time(&self, base: Base) -> Base {
+        let now = self.server_now();
+        Base { stamp: base.stamp.map(|stamp| stamp.bounded(now)), ..base }
     }
 
     /// An operation that the server has: the base is what it made of it, and the next operation stands on that (R6).
@@ -219,25 +226,21 @@ impl Draft<'_> {
             }
             Verdict::Rebase(edits) => self.rebase(seq, sealed, edits, &base, assumed),
             Verdict::Settle(edits, won) => {
-                self.keep_record(
-                    seq,
-                    &base,
-                    match won {
-                        Won::Mine => "mine",
-                        Won::Both => "fields",
-                    },
-                );
+                match won {
+                    Won::Mine => self.keep_record(seq, &base, "mine", &[]),
+                    Won::Both => self.keep_record(seq, &base, "fields", &edits),
+                };
                 self.rebase(seq, sealed, edits, &base, assumed);
             }
             Verdict::KeepMine | Verdict::Prevail => {
                 if verdict == Verdict::Prevail {
-                    self.keep_record(seq, &base, "mine");
+                    self.keep_record(seq, &base, "mine", &[]);
                 }
                 let (intent, before) = self.kept(seq, &base);
                 self.rewrite(seq, sealed, intent, before, assumed);
             }
             Verdict::TakeTheirs => {
-                let id = self.keep_record(seq, &base, "theirs");
+                let id = self.keep_record(seq, &base, "theirs", &[]);
                 self.finish_op(seq, Fate::Yielded(id));
             }
             Verdict::AskCallback if self.rules.resolver => {
@@ -249,9 +252,22 @@ impl Draft<'_> {
     }
 
     /// Keeps both sides of a conflict that a rule or a policy has settled: nobody loses without a trace (P18).
-    fn keep_record(&mut self, seq: Seq, base: &Base, choice: &str) -> ConflictId {
-        let conflict = self.open(seq, base, Asks::Person);
+    ///
+    /// What was added up is no loss, nor is what goes on: such members are not named, and bringing the loser back leaves them.
+    fn keep_record(&mut self, seq: Seq, base: &Base, choice: &str, goes_on: &[Edit]) -> ConflictId {
+        let mut conflict = self.open(seq, base, Asks::Person);
         let id = conflict.id;
+        let rules = self.rules.of(&conflict.key.collection);
+        let before = self.ops.get(&seq).map_or(Before::Nothing, |op| op.before.clone());
+        let at = |side: &Presence, path: &Path| side.document().and_then(|it| it.get(&path.0));
+        let (mine, theirs) = (&conflict.mine, &conflict.theirs);
+        conflict.fields.retain(|path| {
+            let added_up = rules.calculating(path).is_some_and(|rule| {
+                let (mine, there) = (at(mine, path), at(theirs, path));
+                rule.over(before.at(path).as_ref(), mine.as_ref(), there.as_ref()).is_some()
+            });
+            !added_up && !goes_on.iter().any(|edit| edit.path() == path)
+        });
         let resolved = Resolved {
             by: Decider::Policy,
             choice: choice.to_owned(),

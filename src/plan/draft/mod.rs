@@ -16,6 +16,7 @@ use crate::model::{Map, Set};
 pub(super) use carrying::HANDED_OVER;
 
 use super::strategy::{self, Verdict, Won, kind_of};
+use crate::model::Wall;
 use crate::model::map::sort;
 use crate::model::{
     Asks, Assumed, Base, Before, Changeset, Conflict, ConflictId, ConflictKind, Ctx, Decider,
@@ -229,7 +230,19 @@ impl<'a> Draft<'a> {
         false
     }
 
+    /// What the server's clock says now, as far as we know it (R20).
+    pub(super) fn server_now(&self) -> Wall {
+        self.meta.ahead.correct(self.ctx.now)
+    }
+
     // Changing.
+
+    /// Takes the server's time in an answer.
+    pub(super) fn learn_time(&mut self, time: Option<Wall>) {
+        if let Some(time) = time {
+            self.meta.ahead.learn(time, self.ctx.now);
+        }
+    }
 
     pub(super) fn touch(&mut self, key: &EntityKey) {
         self.touched.insert(key.clone());
