@@ -40,6 +40,12 @@ pub enum Bug {
     NotJudgedWhenFirst,
     /// An operation that may have left is blocked behind a parked one.
     SealedBlocked,
+    /// An operation that was brought over the server's side keeps what it found before.
+    OldBefore,
+    /// Of two folded edits the newer value is taken, where they should be added up.
+    NewestFolded,
+    /// What a verdict says during a full pull goes into the generation that is shown, alone.
+    OneGeneration,
 }
 
 impl Bug {
@@ -63,6 +69,9 @@ impl Bug {
         (Self::ClaimStrands, "lost claim strands its operations"),
         (Self::NotJudgedWhenFirst, "not judged when it becomes first"),
         (Self::SealedBlocked, "a sealed operation is blocked"),
+        (Self::OldBefore, "rebased operation keeps its old before"),
+        (Self::NewestFolded, "counters folded by the newer value"),
+        (Self::OneGeneration, "settle in one generation only"),
     ];
 }
 

@@ -12,7 +12,7 @@ use holdfast::plan::write::Action;
 use serde_json::Value;
 
 use crate::mirror::Mirror;
-use crate::replay::{self, Doc};
+use crate::replay::{self, COUNTER, Doc};
 use crate::server::{AMENDED, Server, number};
 
 /// A broken promise.
@@ -57,6 +57,8 @@ pub(crate) struct Ledger {
     pub(crate) by_person: BTreeSet<OpId>,
     /// What a person changed while sending something again, by the new operation.
     pub(crate) amendments: BTreeMap<OpId, Action>,
+    /// By how much a write changed what counts, as its user saw it.
+    pub(crate) differences: BTreeMap<OpId, i64>,
     /// Conflicts that a call was told to have decided.
     pub(crate) decided: BTreeMap<ConflictId, u32>,
     /// What resolvers said, and of what.
@@ -162,7 +164,7 @@ impl Oracle {
         self.decisions(c);
         self.balance(c);
         self.sealed(c);
-        self.records(c);
+        self.records(c, server);
         self.cursor(c, server);
     }
 
@@ -207,6 +209,13 @@ impl Oracle {
             ledger.by_task.insert(c.task, *id);
             let before = c.was.records.get(&call.key).and_then(|record| record.view.as_ref());
             let before = replay::of_presence(before).unwrap_or_default();
+            if replay::counts(&call.key) {
+                let after = replay::act(Some(before.clone()), &call.action).unwrap_or_default();
+                let count = |it: &serde_json::Map<String, Value>| {
+                    it.get(COUNTER).and_then(Value::as_i64).unwrap_or_default()
+                };
+                ledger.differences.insert(*id, count(&after) - count(&before));
+            }
             let saw = ledger.saw.entry(host).or_default();
             for name in touched(&call.action, &before) {
                 let value = before.get(&name).cloned();
@@ -377,13 +386,18 @@ impl Oracle {
     /// P18: an operation changes on the server only what its user changed, from what its user saw.
     pub(crate) fn overwrites(&self, op: OpId, key: &EntityKey, before: &Doc, after: &Doc) {
         let ledger = self.ledger.borrow();
+        // There the policy is that somebody's value goes over another's, which stays in the conflict record.
+        if matches!(&*key.collection, "marks" | "prices") {
+            return;
+        }
         let (Some(before), false) = (before, ledger.by_person.contains(&op)) else { return };
         let none = Seen::new();
         let saw = ledger.saw.get(&op).unwrap_or(&none);
         let empty = serde_json::Map::new();
         let after = after.as_ref().unwrap_or(&empty);
         let names: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
-        for name in names.into_iter().filter(|name| *name != AMENDED) {
+        let counts = replay::counts(key);
+        for name in names.into_iter().filter(|it| *it != AMENDED && !(counts && *it == COUNTER)) {
             let (was, is) = (before.get(name), after.get(name));
             let seen = |values: &Vec<Option<Value>>| values.iter().any(|it| it.as_ref() == was);
             // Within an object two may change different members.
@@ -437,13 +451,13 @@ impl Oracle {
     }
 
     /// R1, P12 and R11 for every record that the commit touched.
-    fn records(&self, c: &Commit<'_>) {
+    fn records(&self, c: &Commit<'_>, server: &Server) {
         let mut keys: BTreeSet<&EntityKey> = c.set.records.keys().collect();
         keys.extend(&c.set.drop_records);
         keys.extend(c.set.ops.values().map(|op| &op.key));
         keys.extend(finished(c).filter_map(|seq| c.was.ops.get(&seq)).map(|op| &op.key));
         for key in keys {
-            self.monotonic(c, key);
+            self.monotonic(c, key, server);
             if !self.behaviour_only {
                 self.view(c.is, key, c.verb);
                 self.ready(c.is, key, c.verb);
@@ -451,11 +465,17 @@ impl Oracle {
         }
     }
 
-    /// P12: what is shown falls only where the last page of a full pull shows the next generation (R25).
-    fn monotonic(&self, c: &Commit<'_>, key: &EntityKey) {
+    /// P12: what is shown falls only where the server was set back, with the last page of a full pull (R25).
+    fn monotonic(&self, c: &Commit<'_>, key: &EntityKey, server: &Server) {
+        // Of a server that was set back, and whose versions only differ, nobody can tell an old answer from a new one.
+        if server.opaque && server.was_set_back(key) {
+            return;
+        }
         let version = |mirror: &Mirror| number(mirror.records.get(key)?.version()?);
         let rebuilding = |it: &Mirror| it.cursors.values().any(|row| row.rebuilding);
-        let moves = rebuilding(c.was) && !rebuilding(c.is);
+        let moves = rebuilding(c.was)
+            && !rebuilding(c.is)
+            && (server.was_set_back(key) || server.record(key).is_none());
         if let Some(was) = version(c.was)
             && !moves
             && version(c.is).is_none_or(|is| is < was)

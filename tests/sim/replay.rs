@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use holdfast::model::{Before, Document, Edit, Intent, Operation, Presence};
+use holdfast::model::{
+    Before, Document, Edit, EntityKey, Intent, OpState, Operation, Path, Presence, Slot,
+};
 use holdfast::plan::write::Action;
 use serde_json::{Map, Value};
 
@@ -20,8 +22,58 @@ pub(crate) fn of_text(text: Option<&str>) -> Doc {
     text.map(|text| serde_json::from_str(text).expect("a document is an object"))
 }
 
+/// The member that counts: two who change it at once have both changed it by so much.
+pub(crate) const COUNTER: &str = "left";
+
+/// Whether members of a record count.
+pub(crate) fn counts(key: &EntityKey) -> bool {
+    key.collection == "counts"
+}
+
+fn count(value: Option<&Value>) -> i64 {
+    value.and_then(Value::as_i64).unwrap_or_default()
+}
+
+/// What an operation adds to a record that counts.
+fn difference(op: &Operation) -> i64 {
+    let was = match &op.before {
+        Before::Paths(paths) => paths.iter().find_map(|(path, Slot(value))| {
+            let value = (*path == Path::field(COUNTER)).then_some(value.as_ref()?)?;
+            serde_json::from_str(value.text()).ok()
+        }),
+        Before::Whole(document) => {
+            document.as_ref().and_then(|document| parse(document).remove(COUNTER))
+        }
+        Before::Nothing => None,
+    };
+    let now = match &op.intent {
+        Intent::Create(new) | Intent::Replace(new) => parse(new).remove(COUNTER),
+        Intent::Change(edits) => edits
+            .iter()
+            .find_map(|edit| (*edit.path() == Path::field(COUNTER)).then_some(edit.value()?))
+            .and_then(|value| serde_json::from_str(value.text()).ok()),
+        Intent::Delete | Intent::Resolve(_) => None,
+    };
+    count(now.as_ref()) - count(was.as_ref())
+}
+
 /// What an operation does to a record, by the rule of replay (R1). The second value tells a tombstone from nothing.
 pub(crate) fn replay(doc: Doc, op: &Operation) -> Doc {
+    let before = doc.as_ref().filter(|_| counts(&op.key)).map(|doc| count(doc.get(COUNTER)));
+    let done = plain(doc, op);
+    match (before, done) {
+        (Some(before), Some(mut done)) if !matches!(op.state, OpState::Acked { .. }) => {
+            let after = count(done.get(COUNTER));
+            let known = op.is_sealed() && before == after;
+            let sum = if known { before } else { before + difference(op) };
+            done.insert(COUNTER.to_owned(), sum.into());
+            Some(done)
+        }
+        (_, done) => done,
+    }
+}
+
+fn plain(doc: Doc, op: &Operation) -> Doc {
     match (&op.intent, doc) {
         (Intent::Create(new), Some(mut old)) => {
             old.extend(parse(new));
@@ -149,8 +201,10 @@ pub(crate) fn says(doc: &Doc, op: &Operation) -> bool {
         Intent::Create(new) | Intent::Replace(new) => {
             let (new, was) = (parse(new), whole.unwrap_or_default());
             let names: BTreeSet<&String> = new.keys().chain(was.keys()).collect();
+            let nothing = counts(&op.key) && difference(op) == 0;
             names
                 .into_iter()
+                .filter(|name| !(nothing && *name == COUNTER))
                 .all(|name| new.get(name) == was.get(name) || new.get(name) == doc.get(name))
         }
         Intent::Change(edits) => edits.iter().all(|edit| {

@@ -4,8 +4,8 @@ use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use holdfast::model::{
-    Batch, Cursor, Document, Edit, EntityKey, Halt, Intent, Millis, OpId, Outcome, Presence,
-    PullPage, PushReply, RemoteChange, Seq, Theirs, Version,
+    Batch, Cursor, DeviceId, Document, Edit, EntityKey, Halt, Intent, Millis, OpId, Outcome,
+    Presence, PullPage, PushReply, RemoteChange, Seq, Stamp, Theirs, Version,
 };
 use holdfast_server_core as core;
 
@@ -80,6 +80,8 @@ pub(crate) struct Server {
     pub(crate) picky: bool,
     /// Its versions can only be told equal or different.
     pub(crate) opaque: bool,
+    /// A full pull shows what was there when it began; what changed meanwhile comes with the next pull.
+    frozen: Option<Vec<core::Memory>>,
     origins: BTreeMap<OpId, Origin>,
     last: BTreeMap<(usize, core::Key), Seq>,
     backup: Option<Backup>,
@@ -91,7 +93,7 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    pub(crate) fn new(page: usize, most: usize, picky: bool, opaque: bool) -> Self {
+    pub(crate) fn new(page: usize, most: usize, picky: bool, opaque: bool, frozen: bool) -> Self {
         Self {
             memory: core::Memory::new("e1"),
             rules: SimRules::default(),
@@ -99,6 +101,7 @@ impl Server {
             most,
             picky,
             opaque,
+            frozen: frozen.then(Vec::new),
             origins: BTreeMap::new(),
             last: BTreeMap::new(),
             backup: None,
@@ -279,13 +282,27 @@ impl Server {
         }
     }
 
-    pub(crate) fn pull(&self, cursor: Option<&Cursor>, now: u64) -> Result<PullPage, Halt> {
-        let request = core::PullRequest {
-            cursor: cursor.map(|cursor| cursor.0.clone()),
-            limit: None,
-            scope: Some("all".to_owned()),
-        };
-        let answer = core::pull(&self.memory, &request, &self.limits, EPOCH_MS + now);
+    pub(crate) fn pull(&mut self, cursor: Option<&Cursor>, now: u64) -> Result<PullPage, Halt> {
+        let mut cursor = cursor.map(|cursor| cursor.0.clone());
+        // The picture that a full pull goes on with: a page of it says which in front of its cursor.
+        let mut picture = cursor.as_deref().and_then(|it| it.split_once(':')?.0.parse().ok());
+        if cursor.is_none()
+            && let Some(pictures) = &mut self.frozen
+        {
+            picture = Some(pictures.len());
+            pictures.push(self.memory.clone());
+        }
+        if let Some((_, rest)) = cursor.as_deref().and_then(|it| it.split_once(':')) {
+            cursor = Some(rest.to_owned());
+        }
+        let current = core::Tx::feed(&self.memory).expect("memory does not fail").epoch;
+        let shown = picture.and_then(|at: usize| self.frozen.as_ref()?.get(at));
+        let shown = shown.unwrap_or(&self.memory);
+        if core::Tx::feed(shown).expect("memory does not fail").epoch != current {
+            return Err(Halt::Expired);
+        }
+        let request = core::PullRequest { cursor, limit: None, scope: Some("all".to_owned()) };
+        let answer = core::pull(shown, &request, &self.limits, EPOCH_MS + now);
         let page = answer.map_err(|problem| match problem.kind {
             core::ProblemKind::CursorExpired => Halt::Expired,
             _ => Halt::Protocol,
@@ -294,13 +311,16 @@ impl Server {
             key: EntityKey::new(&*it.collection, &*it.id),
             presence: presence(it.document.as_ref()),
             version: Some(self.version(it.version)),
-            stamp: None,
+            stamp: Some(stamp(it.at)),
             op: OpId::parse(&it.op_id),
         });
         Ok(PullPage {
             changes: changes.collect(),
             unreadable: Vec::new(),
-            next: Cursor(page.cursor.clone()),
+            next: Cursor(match picture.filter(|_| page.more) {
+                Some(picture) => format!("{picture}:{}", page.cursor),
+                None => page.cursor.clone(),
+            }),
             more: page.more,
             time: None,
             bytes: 100,
@@ -336,9 +356,11 @@ impl Server {
                 let theirs = match it.document.as_ref().map(|document| presence(document.as_ref()))
                 {
                     Some(Presence::Live(document)) => {
-                        Theirs::Live { document, version, stamp: None }
+                        Theirs::Live { document, version, stamp: it.at.map(stamp) }
                     }
-                    Some(Presence::Deleted) | None => Theirs::Deleted { version, stamp: None },
+                    Some(Presence::Deleted) | None => {
+                        Theirs::Deleted { version, stamp: it.at.map(stamp) }
+                    }
                 };
                 Outcome::Conflict { theirs, other: None, token: None }
             }
@@ -356,6 +378,11 @@ impl Server {
             core::OutcomeKind::Retry => Outcome::Retry { after: it.after.map(Millis) },
         }
     }
+}
+
+/// The server's time of a record.
+fn stamp(at: u64) -> Stamp {
+    Stamp { millis: at, counter: 0, device: DeviceId::from_bytes([0; 16]) }
 }
 
 /// The number in a version, whatever the device may know of it.

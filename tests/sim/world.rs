@@ -10,8 +10,8 @@ use std::task::{Context, Poll, Wake, Waker};
 
 use holdfast::engine::{Config, Engine, Event, StatusKind, WriteRequest};
 use holdfast::model::{
-    Backoff, Choice, CollectionRules, Document, EntityKey, Halt, Millis, OpState, Parked, Path,
-    Policies, Presence, Priority, Rules, Side, Strategy,
+    Backoff, Choice, CollectionRules, Document, EntityKey, Fate, FieldRule, Halt, Millis, OpId,
+    OpState, Parked, Path, Policies, Presence, Priority, Rules, Side, Strategy,
 };
 use holdfast::plan::resolve::Dependents;
 use holdfast::plan::restore::restore;
@@ -21,13 +21,13 @@ use holdfast::schedule::{Signal, Timing};
 use crate::asks::{self, Question};
 use crate::host::{Answer, Ask, Device, Luck, Message, Shared, SimHost, Slot, Telling, Word};
 use crate::oracle::{Call, Chain, Oracle, Violation, follow, is_private, position};
-use crate::replay;
+use crate::replay::{self, COUNTER};
 use crate::server::{AMENDED, Server};
 use crate::tape::Tape;
 
 pub(crate) const DEVICES: usize = 2;
 const TABS: usize = 2;
-const COLLECTIONS: [&str; 5] = ["notes", "stock", "tables", "log", "menus"];
+const COLLECTIONS: [&str; 7] = ["notes", "stock", "tables", "log", "menus", "marks", "prices"];
 
 /// After the world is healed everything must be done within this time (P8).
 const BOUND_MS: u64 = 20 * 60_000;
@@ -166,7 +166,12 @@ fn rules() -> Rules {
     };
     let mut orders = of(Strategy::Merge);
     orders.references.insert(Path::field("customer"), "customers".to_owned());
+    let mut counts = of(Strategy::Merge);
+    counts.fields.insert(COUNTER.to_owned(), FieldRule::Counter);
     let collections = [
+        ("counts", counts),
+        ("marks", of(Strategy::LastWriteWins)),
+        ("prices", of(Strategy::ClientWins)),
         ("notes", of(Strategy::Merge)),
         ("stock", of(Strategy::ServerWins)),
         ("tables", of(Strategy::Manual)),
@@ -196,6 +201,7 @@ impl World {
         let pull_first = tape.pick(4) == 3;
         let few = tape.pick(4) == 3;
         let opaque = tape.pick(4) == 3;
+        let frozen = tape.pick(4) == 3;
         let shared = Shared {
             now: 0.into(),
             tape: tape.into(),
@@ -207,7 +213,7 @@ impl World {
             questions: Vec::new().into(),
             resolver: rules.resolver,
             devices: (0..DEVICES).map(|_| Device::default().into()).collect(),
-            server: Server::new(page, most, swarm.poison > 0, opaque).into(),
+            server: Server::new(page, most, swarm.poison > 0, opaque, frozen).into(),
             oracle: Oracle::new(verbose, behaviour_only),
             task: 0.into(),
             calls: BTreeMap::new().into(),
@@ -217,9 +223,9 @@ impl World {
             quick_reads,
             pull_first,
         };
-        shared
-            .oracle
-            .say(|| format!("{swarm:?} page {page} most {most} few {few} opaque {opaque}"));
+        shared.oracle.say(|| {
+            format!("{swarm:?} page {page} most {most} few {few} opaque {opaque} frozen {frozen}")
+        });
         Self {
             shared: Rc::new(shared),
             swarm,
@@ -751,7 +757,9 @@ impl World {
                 let reply = shared.server.borrow_mut().push(batch, now, whim, &shared.oracle);
                 Answer::Push(reply)
             }
-            Ask::Pull(cursor) => Answer::Pull(shared.server.borrow().pull(cursor.as_ref(), now)),
+            Ask::Pull(cursor) => {
+                Answer::Pull(shared.server.borrow_mut().pull(cursor.as_ref(), now))
+            }
         };
         shared.oracle.say(|| {
             let ask = match &message.ask {
@@ -852,11 +860,13 @@ impl World {
     fn write(&mut self, device: usize, tab: u32) {
         let kind = self.byte();
         let key = match kind {
-            0..=95 => {
+            0..=15 => EntityKey::new("counts", format!("p{device}-{}", self.pick(2))),
+            16..=31 => EntityKey::new("counts", format!("s-{}", self.pick(2))),
+            32..=111 => {
                 let collection = COLLECTIONS[self.pick(COLLECTIONS.len())];
                 EntityKey::new(collection, format!("p{device}-{}", self.pick(3)))
             }
-            96..=191 => {
+            112..=191 => {
                 let collection = COLLECTIONS[self.pick(COLLECTIONS.len())];
                 EntityKey::new(collection, format!("s-{}", self.pick(2)))
             }
@@ -902,6 +912,16 @@ impl World {
         }
         let text = |content: &str| format!("{{{}}}", content.trim_end_matches(','));
         let action = match (self.byte(), live) {
+            // What counts is counted: it is neither replaced nor taken away.
+            (_, false) if replay::counts(&key) => {
+                Action::Create(document(&format!(r#"{{"{COUNTER}":{}}}"#, self.value())))
+            }
+            (_, true) if replay::counts(&key) => {
+                let shown = self.shown(device, &key).unwrap_or_default();
+                let seen = shown.get(COUNTER).and_then(serde_json::Value::as_i64);
+                let now = seen.unwrap_or_default() + i64::from(self.byte() % 9) - 4;
+                Action::Patch(document(&format!(r#"{{"{COUNTER}":{now}}}"#)))
+            }
             (0..=235, false) => Action::Create(document(&text(&content))),
             (0..=150, true) => {
                 if self.pick(4) == 3 {
@@ -977,6 +997,13 @@ impl World {
         self.shared.oracle.note("restorations");
         let task = self.spawn(tab, "restore", async move { drop(engine.restore(id).await) });
         self.shared.calls.borrow_mut().insert(task, Call { key: conflict.key, action });
+    }
+
+    /// What the users of a device see of a record.
+    fn shown(&self, device: usize, key: &EntityKey) -> replay::Doc {
+        let place = self.shared.devices[device].borrow();
+        let record = place.mirror.records.get(key);
+        replay::of_presence(record.and_then(|record| record.view.as_ref()))
     }
 
     /// A person decides something that waits for one.
@@ -1187,6 +1214,33 @@ impl World {
             self.fates_balance(index, mirror);
         }
         self.intents();
+        self.sums();
+    }
+
+    /// P18: what counts ends at the sum of what every device added to it, whatever came between.
+    fn sums(&self) {
+        let oracle = &self.shared.oracle;
+        let ledger = oracle.ledger.borrow();
+        let server = self.shared.server.borrow();
+        for (key, order) in ledger.order.iter().filter(|(key, _)| replay::counts(key)) {
+            if server.was_set_back(key) {
+                continue;
+            }
+            let applied = |id: &&OpId| {
+                let Some(write) = ledger.writes.get(*id) else { return false };
+                let place = self.shared.devices[write.device].borrow();
+                matches!(follow(&place.mirror, **id), Chain::Ended(_, Fate::Applied))
+            };
+            let sum: i64 =
+                order.iter().filter(applied).filter_map(|id| ledger.differences.get(id)).sum();
+            let record = server.record(key).and_then(|record| record.document);
+            let found = replay::of_text(record.as_ref().map(|it| it.as_str()));
+            let found = found.and_then(|found| found.get(COUNTER)?.as_i64()).unwrap_or_default();
+            if found != sum {
+                let text = format!("{key:?} is {found}, the differences add up to {sum}");
+                oracle.fail("P18 sums", text);
+            }
+        }
     }
 
     /// P15: the device has what the server has.
@@ -1228,7 +1282,6 @@ impl World {
 
     /// R10: the rows of settled operations say what the balance says.
     fn fates_balance(&self, index: usize, mirror: &crate::mirror::Mirror) {
-        use holdfast::model::Fate;
         let counts = mirror.meta.counts;
         let rows = |wanted: fn(&Fate) -> bool| {
             mirror.settled.values().filter(|row| wanted(&row.fate)).count() as u64
@@ -1355,7 +1408,7 @@ fn judge_verdict(
     verdict: Result<holdfast::engine::Verdict, holdfast::model::SyncError>,
 ) {
     use holdfast::engine::Verdict;
-    use holdfast::model::Fate;
+
     let right = match (&verdict, chain) {
         (Ok(Verdict::Applied { .. }), Chain::Ended(_, Fate::Applied))
         | (Ok(Verdict::Annihilated), Chain::Ended(_, Fate::Annihilated))

@@ -34,7 +34,9 @@ impl Draft<'_> {
         let Some(op) = self.ops.get(&seq) else { return };
         let key = op.key.clone();
         let op = op.clone();
-        self.shade_result(&op, &said);
+        if !planted::has(Bug::OneGeneration) {
+            self.shade_result(&op, &said);
+        }
         if self.is_behind(&key, &said) {
             return self.acked_at(seq, &said, self.meta.pulls);
         }
@@ -280,7 +282,10 @@ impl Draft<'_> {
 
     /// Gives an operation new coordinates (R4).
     fn rebase(&mut self, seq: Seq, sealed: bool, edits: Vec<Edit>, base: &Base, on: Assumed) {
-        let before = before_of(base.presence.document(), &edits);
+        let mut before = before_of(base.presence.document(), &edits);
+        if let Some(op) = self.ops.get(&seq).filter(|_| planted::has(Bug::OldBefore)) {
+            before = op.before.clone();
+        }
         self.rewrite(seq, sealed, Intent::Change(edits), before, on);
     }
 
