@@ -3,7 +3,7 @@
 
 use crate::model::Map;
 use crate::model::json::unquote;
-use crate::model::references::{self, References, named, rename};
+use crate::model::references::{self, References, named, named_by, rename};
 use crate::model::{
     Batch, Code, CollectionRules, Document, EntityKey, Intent, Json, Outcome, Presence, PullPage,
     PushReply, Root, Rules, Snapshot, SyncError, Theirs,
@@ -102,6 +102,12 @@ pub fn in_page(page: &PullPage, rules: &Rules) -> Vec<Root> {
 #[must_use]
 pub fn in_reply(batch: &Batch, reply: &PushReply, rules: &Rules) -> Vec<Root> {
     let mut roots = Vec::new();
+    for departure in &batch.operations {
+        if let Some(rules) = rules.collections.get(&departure.collection) {
+            let named = named_by(&departure.intent, &rules.references);
+            roots.extend(named.into_iter().map(Root::Name));
+        }
+    }
     for (op, outcome) in &reply.outcomes {
         let Some(departure) = batch.operations.iter().find(|it| it.op == *op) else { continue };
         let (document, assigned) = match outcome {

@@ -273,7 +273,8 @@ fn settle_one(draft: &mut Draft<'_>, seq: Seq, outcome: &Outcome, settled: &mut 
             let guess = || op_result(draft, seq).unwrap_or(Presence::Deleted);
             let said = presence.as_ref().map(|it| draft.inward(&key.collection, it));
             let base = Base {
-                presence: said.unwrap_or_else(guess),
+                // What left before a name was known may say another than ours.
+                presence: said.unwrap_or_else(|| draft.inward(&key.collection, &guess())),
                 version: version.clone(),
                 stamp: *stamp,
                 guessed: presence.is_none(),

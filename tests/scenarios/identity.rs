@@ -281,6 +281,8 @@ fn a_record_that_was_pulled_before_the_verdict_goes_into_ours() {
     till.waits();
     till.sends();
     assert_eq!(says(&till, sale).1, creates(r#"{"customer":"S-1"}"#), "P5: as it left");
+    till.hears(&[(sale, applied(1))]);
+    till.sees("o1", r#"{"customer":"c1"}"#);
     let edit = till.flight.operations.iter().find(|it| it.collection == "customers").unwrap();
     assert_eq!((edit.id.as_str(), edit.assumed.clone()), ("S-1", Some(version(3))));
 }
