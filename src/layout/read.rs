@@ -577,6 +577,7 @@ pub(super) fn cursor(from: &mut Reader<'_>) -> Option<CursorRow> {
         generation: 0,
         rebuilding: false,
         complete: false,
+        spares: false,
     };
     from.object(&["scope", "generation"], &mut |from, name| {
         match name {
@@ -585,6 +586,7 @@ pub(super) fn cursor(from: &mut Reader<'_>) -> Option<CursorRow> {
             "generation" => row.generation = from.small()?,
             "rebuilding" => row.rebuilding = from.flag()?,
             "complete" => row.complete = from.flag()?,
+            "spares" => row.spares = from.flag()?,
             _ => from.skip()?,
         }
         Some(())

@@ -388,6 +388,7 @@ mod tests {
             generation: 2,
             rebuilding: true,
             complete: true,
+            spares: true,
         });
         set.aliases.push((EntityKey::new("orders", "S-17"), "order-1".into()));
         set.quarantine
@@ -641,6 +642,7 @@ mod tests {
                 generation: 2,
                 rebuilding: true,
                 complete: false,
+                spares: false,
             };
             agrees(&row, write::cursor, read::cursor);
         }

@@ -538,6 +538,9 @@ pub(super) fn cursor(out: &mut Out, row: &CursorRow) {
     out.number("generation", row.generation.into());
     out.flag("rebuilding", row.rebuilding);
     out.flag("complete", row.complete);
+    if row.spares {
+        out.flag("spares", true);
+    }
     out.close();
 }
 

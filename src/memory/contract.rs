@@ -257,6 +257,7 @@ fn everything() -> Changeset {
         generation: 1,
         rebuilding: false,
         complete: true,
+        spares: false,
     });
     set.aliases.push((key("srv-9"), "a".to_owned()));
     set.quarantine.push(Unreadable { place: "pull/1".to_owned(), text: "{".to_owned() });

@@ -365,6 +365,9 @@ pub struct CursorRow {
     /// All of the scope was here once.
     #[serde(default)]
     pub complete: bool,
+    /// The full pull brought a change that could not be read, of whichever record: nothing that it did not bring is swept (R2).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub spares: bool,
 }
 
 /// One line of the trail for support: what happened to an operation. Holds no field values.

@@ -71,6 +71,8 @@ pub fn apply(
         let place = format!("pull/{}/{}/{index}", scope.0, page.next.0);
         draft.out.quarantine.push(Unreadable { place, text: text.clone() });
     }
+    // Which record such a change is of, nobody knows: that it was not brought is no deletion (R2).
+    row.spares |= row.rebuilding && !page.unreadable.is_empty();
     row.cursor = Some(page.next.clone());
     if !page.more {
         end(&mut draft, &mut row);
@@ -86,6 +88,7 @@ fn first_row(scope: &Scope) -> CursorRow {
         generation: 1,
         rebuilding: false,
         complete: false,
+        spares: false,
     }
 }
 
@@ -174,7 +177,8 @@ fn end(draft: &mut Draft<'_>, row: &mut CursorRow) {
         draft.finish_op(seq, Fate::Applied);
     }
     row.rebuilding = false;
-    draft.move_generation(&row.scope);
+    let spares = std::mem::take(&mut row.spares);
+    draft.move_generation(&row.scope, spares);
 }
 
 /// Begins a full pull as the next generation: the server no longer knows our cursor (tx `pull.restart`). What is shown, the outbox
@@ -184,7 +188,8 @@ pub fn restart(s: &Snapshot, scope: &Scope, ctx: &Ctx) -> Decision<Result<(), De
         return Decision::nothing(Err(deposed));
     }
     let row = s.cursors.get(scope).cloned().unwrap_or_else(|| first_row(scope));
-    let row = CursorRow { cursor: None, generation: row.generation + 1, rebuilding: true, ..row };
+    let generation = row.generation + 1;
+    let row = CursorRow { cursor: None, generation, rebuilding: true, spares: false, ..row };
     let mut changes = Changeset::default();
     changes.cursors.push(row);
     Decision { changes, output: Ok(()) }

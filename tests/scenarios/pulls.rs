@@ -369,6 +369,28 @@ fn a_second_expiry_begins_again() {
     assert!(!row.rebuilding && row.complete);
 }
 
+/// R2, R25: a change that could not be read may be of any record: that a record was not brought is no deletion then.
+#[test]
+fn a_full_pull_that_could_not_be_read_whole_sweeps_nothing() {
+    let mut till = Till::new();
+    till.pulls(&[live("o1", 1, "{}"), live("o2", 1, r#"{"a":1}"#), live("o3", 1, "{}")]);
+    let op = till.patches("o2", r#"{"a":2}"#);
+    till.cursor_expires();
+    let mut page = till.page(&[live("o1", 2, r#"{"b":1}"#)], true);
+    page.unreadable = vec!["{\"id\":".into()];
+    till.applies(None, &page).unwrap();
+    till.reopens();
+    till.pulls(&[]);
+    till.sees("o1", r#"{"b":1}"#);
+    till.sees("o2", r#"{"a":2}"#);
+    till.sees("o3", "{}");
+    assert_eq!((till.open_conflicts(), till.op(op).assumed), (0, Assumed::At(version(1))));
+    // The next one can be read, and sweeps.
+    till.cursor_expires();
+    till.pulls(&[live("o1", 2, r#"{"b":1}"#)]);
+    till.sees_nothing("o3");
+}
+
 /// R25: before the first page nobody knows whether a verdict is of a history that the server has lost meanwhile.
 #[test]
 fn a_verdict_before_the_first_page_is_not_held_against_it() {

@@ -59,8 +59,8 @@ impl Draft<'_> {
 
     /// The last page of a full pull: from now on the generation that it built is shown. What it did not bring is gone. Where
     /// something of that is in the outbox it is a deletion, and the first operation that never left is judged; a create
-    /// that the server never had is not concerned.
-    pub(in crate::plan) fn move_generation(&mut self, scope: &Scope) {
+    /// that the server never had is not concerned. Where a change could not be read, what was not brought is spared.
+    pub(in crate::plan) fn move_generation(&mut self, scope: &Scope, spares: bool) {
         let Some(generation) = self.building.take() else { return };
         let keys: Vec<EntityKey> = self.records.keys().cloned().collect();
         for key in keys {
@@ -68,7 +68,7 @@ impl Draft<'_> {
             let brought = record.base_in(generation).cloned();
             let base = match (&brought, &record.base) {
                 (Some(brought), _) => Some(brought.clone()),
-                (None, known) if !covers(scope, record) => known.clone(),
+                (None, known) if spares || !covers(scope, record) => known.clone(),
                 (None, Some(_)) if self.of(&key).next().is_some() => Some(TOMBSTONE),
                 (None, _) => None,
             };
