@@ -721,7 +721,8 @@ export interface CycleReport {
  * second, and so on; the last is without a bound.
  *
  * @example
- * const average = span.totalMs / (span.succeeded + span.failed);
+ * const { writes } = await sync.metrics();
+ * const average: number = writes.totalMs / (writes.succeeded + writes.failed);
  */
 export interface Span {
   readonly succeeded: number;
@@ -739,7 +740,7 @@ export interface Span {
  *
  * @example
  * const { cycles, applied, retried } = await sync.metrics();
- * report({ failures: cycles.failed, applied, retried });
+ * console.log({ failures: cycles.failed, applied, retried });
  */
 export interface Metrics {
   /** Ms since 1970. */
@@ -997,7 +998,7 @@ export interface ExportOptions extends Abortable {
  *
  * @example
  * const file: OutboxFile = await sync.outbox.export({ handOver: true });
- * saveAs(new Blob([JSON.stringify(file)]), "outbox.json");
+ * const blob = new Blob([JSON.stringify(file)], { type: "application/json" });
  */
 export interface OutboxFile {
   readonly holdfast: "outbox";
@@ -1014,6 +1015,7 @@ export interface OutboxFile {
  * What `import` did: operations that are in the outbox now, and operations that were known already.
  *
  * @example
+ * const file: OutboxFile = JSON.parse(await new Response("{}").text());
  * const { imported, known } = await sync.outbox.import(file);
  */
 export interface ImportReport {

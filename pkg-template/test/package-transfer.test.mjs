@@ -225,7 +225,11 @@ test("a drain that is given up says so; what needs a person does not hold it", a
       await orders.create({ table: 13 }, { id: "order-2" });
       await here.sync();
       const drained = await here.drain();
-      await here.sync();
+      await new Promise((resolve) => {
+        const look = () => here.status.getSnapshot().kind !== "syncing" && resolve();
+        here.status.subscribe(look);
+        look();
+      });
       const { kind, outbox } = here.status.getSnapshot();
       return { drained, kind, parked: outbox.parked, pending: outbox.pending };
     });
