@@ -34,7 +34,7 @@ use crate::model::{
 };
 use crate::plan::Deposed;
 use crate::plan::push::Room;
-use crate::port::{Clock, Host, Rng, Store};
+use crate::port::{Clock, Host, Remote, Rng, Store};
 use crate::schedule::{Scheduler, Signal, Timing};
 use wake::Bell;
 use watch::Watch;
@@ -87,7 +87,8 @@ pub struct Engine<H: Host> {
 
 impl<H: Host> Engine<H> {
     /// Reads where the database stands. Nothing is sent before [`Engine::run`].
-    pub async fn open(host: H, config: Config) -> Result<Rc<Self>, SyncError> {
+    pub async fn open(host: H, mut config: Config) -> Result<Rc<Self>, SyncError> {
+        config.rules.wire = host.remote().capabilities();
         let snapshot = {
             use crate::port::RawStore;
             host.store().read(Need::default()).await?

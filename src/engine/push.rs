@@ -38,10 +38,7 @@ impl<H: Host> Engine<H> {
         let ctx = self.ctx(Some(term));
         let room = self.room();
         let rules = &self.config.rules;
-        let mut roots = vec![
-            Root::Flights,
-            Root::Ready { limit: room.operations, now: ctx.now, horizon: self.horizon() },
-        ];
+        let mut roots = vec![Root::Flights, self.ready(room.operations, ctx.now)];
         roots.extend(at_departure(rules));
         let need = Need::only(roots);
         let claimed = self.commit(&CLAIM, need, |s| claim(s, room, rules, &ctx)).await??;
@@ -57,7 +54,10 @@ impl<H: Host> Engine<H> {
         self.publish(settled.notice.clone());
         match reply.halt {
             Some(halt) => {
-                self.learn(&halt, claimed.batch.operations.len());
+                // What cannot be made smaller teaches nothing about size: this was its refusal.
+                if !claimed.batch.is_indivisible() {
+                    self.learn(&halt, claimed.batch.operations.len());
+                }
                 Ok(Pushed::Halted(halt))
             }
             None => Ok(Pushed::Answered { settled, bytes: reply.bytes, up: reply.up }),
@@ -80,6 +80,12 @@ impl<H: Host> Engine<H> {
     fn room(&self) -> Room {
         let room = self.room.get();
         Room { operations: room.operations.min(self.cut.get()).max(1), ..room }
+    }
+
+    /// What may leave now.
+    pub(super) fn ready(&self, limit: usize, now: Wall) -> Root {
+        let groups = self.config.rules.wire.groups;
+        Root::Ready { limit, now, horizon: self.horizon(), groups }
     }
 
     /// A `not_before` further away than the longest wait that we ever plan is a clock that jumped (R19).

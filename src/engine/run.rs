@@ -341,7 +341,7 @@ impl<H: Host> Engine<H> {
     /// Whether anything is on its way, now or at a later time. What waits for a parked create is not.
     async fn may_leave(&self) -> Result<bool, SyncError> {
         let now = self.host.clock().wall();
-        let ready = Root::Ready { limit: 1, now, horizon: self.horizon() };
+        let ready = self.ready(1, now);
         let roots = if self.host.remote().capabilities().versions {
             vec![Root::Flights, ready]
         } else {

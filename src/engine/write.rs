@@ -3,13 +3,16 @@
 use super::{Commit, Engine};
 use crate::model::references::named;
 use crate::model::{
-    CollectionRules, Durability, EntityKey, Need, Presence, Priority, Root, SyncError, Verb,
+    CollectionRules, Durability, EntityKey, Need, OpId, Presence, Priority, Root, SyncError, Verb,
 };
-use crate::plan::write::{Action, Write, Written, write};
+use crate::plan::write::{Action, Write, Written, transaction, write};
 use crate::port::Host;
 use crate::schedule::Signal;
 
 const WRITE: Verb = Verb { name: "write", durability: Durability::Strict };
+
+/// The ids of a transaction and its members begin here, above those that a plan makes.
+const MEMBER_IDS: u32 = 1 << 20;
 
 /// What an application asks for.
 #[derive(Debug, Clone)]
@@ -33,28 +36,69 @@ impl<H: Host> Engine<H> {
     pub async fn write(&self, request: WriteRequest) -> Result<Written, SyncError> {
         self.check_open()?;
         let ctx = self.ctx(None);
-        let id = request.id.unwrap_or_else(|| ctx.ids.entity(1));
-        let key = EntityKey::new(request.collection, id);
+        let request = self.prepare(request, ctx.ids.op(0), || ctx.ids.entity(1));
+        let written = self
+            .commit(&WRITE, needed(&[&request]), |s| write(s, &request, &self.config.rules, &ctx))
+            .await??;
+        self.publish(Commit::written(written.notice.clone()));
+        self.signal(Signal::LocalWrite);
+        Ok(written)
+    }
+
+    /// Stores writes all or none, in one transaction; for each its record and the operation that carries it (R14).
+    ///
+    /// # Errors
+    /// Those of a write, with the number of the member in the path; `too-large` for more than fifty; `invalid-value` where a
+    /// record is changed twice and the two cannot become one. Nothing is changed then.
+    pub async fn transaction(
+        &self,
+        requests: Vec<WriteRequest>,
+    ) -> Result<Vec<(EntityKey, OpId)>, SyncError> {
+        self.check_open()?;
+        if requests.is_empty() {
+            return Ok(Vec::new());
+        }
+        let ctx = self.ctx(None);
+        let mut next = MEMBER_IDS;
+        let mut writes = Vec::with_capacity(requests.len());
+        for request in requests {
+            next += 2;
+            writes.push(self.prepare(request, ctx.ids.op(next), || ctx.ids.entity(next + 1)));
+        }
+        let group = ctx.ids.group(MEMBER_IDS);
+        let need = needed(&writes.iter().collect::<Vec<_>>());
+        let written = self
+            .commit(&WRITE, need, |s| transaction(s, &writes, group, &self.config.rules, &ctx))
+            .await??;
+        self.publish(Commit::written(written.notice));
+        self.signal(Signal::LocalWrite);
+        Ok(written.writes)
+    }
+
+    fn prepare(&self, request: WriteRequest, id: OpId, name: impl FnOnce() -> String) -> Write {
+        let key = EntityKey::new(request.collection, request.id.unwrap_or_else(name));
         let rules = self.config.rules.of(&key.collection);
         let refs = references(&request.action, rules);
-        let request = Write {
-            id: ctx.ids.op(0),
+        Write {
+            id,
             key,
             action: request.action,
             priority: request.priority,
             refs,
             owner: self.config.owner.clone(),
             schema: self.config.schema,
-        };
-        let mut roots = vec![Root::Record(request.key.clone()), Root::Op(request.id)];
-        roots.extend(request.refs.iter().cloned().map(Root::Target));
-        let written = self
-            .commit(&WRITE, Need::of(roots), |s| write(s, &request, &self.config.rules, &ctx))
-            .await??;
-        self.publish(Commit::written(written.notice.clone()));
-        self.signal(Signal::LocalWrite);
-        Ok(written)
+        }
     }
+}
+
+/// What writes are decided on: their records, what they name, and whether they were stored before.
+fn needed(writes: &[&Write]) -> Need {
+    let mut roots = Vec::new();
+    for write in writes {
+        roots.extend([Root::Record(write.key.clone()), Root::Op(write.id)]);
+        roots.extend(write.refs.iter().cloned().map(Root::Target));
+    }
+    Need::of(roots)
 }
 
 /// The records that new content names, by the collection's declaration.

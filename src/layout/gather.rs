@@ -100,6 +100,7 @@ impl Gather {
             Query::Scan { store, index, after, limit, .. } => {
                 let full = limit.is_some_and(|limit| rows.len() >= limit);
                 let ready = *index == Some("ready");
+                let member = *index == Some("group");
                 let mut last = after.clone();
                 for row in rows {
                     if *store == "outbox" {
@@ -112,7 +113,7 @@ impl Gather {
                         if *index != Some("entity") {
                             self.touch(&op.key);
                         }
-                        self.found(op, ready);
+                        self.found(op, ready, member);
                     } else {
                         self.scanned(store, &row);
                     }
@@ -341,10 +342,10 @@ impl Gather {
         });
     }
 
-    fn ready_root(&self) -> Option<(usize, Wall, Wall)> {
+    fn ready_root(&self) -> Option<(usize, Wall, Wall, bool)> {
         self.need.roots.iter().find_map(|root| {
-            let Root::Ready { limit, now, horizon } = root else { return None };
-            Some((*limit, *now, now.plus(*horizon)))
+            let Root::Ready { limit, now, horizon, groups } = root else { return None };
+            Some((*limit, *now, now.plus(*horizon), *groups))
         })
     }
 
@@ -353,9 +354,9 @@ impl Gather {
         self.ready_root().is_none_or(|(limit, ..)| ready >= limit)
     }
 
-    fn found(&mut self, op: Operation, by_ready: bool) {
+    fn found(&mut self, op: Operation, by_ready: bool, as_member: bool) {
         if by_ready {
-            let Some((limit, now, horizon)) = self.ready_root() else { return };
+            let Some((limit, now, horizon, groups)) = self.ready_root() else { return };
             // A time planned in an earlier session counts as now (R19).
             if let OpState::Queued { not_before: Some(at), under } = op.state
                 && under.is_none_or(|term| term == self.snapshot.meta.term)
@@ -369,10 +370,13 @@ impl Gather {
             if self.snapshot.ops.values().filter(|known| known.ready).count() >= limit {
                 return;
             }
-            if self.snapshot.meta.aliases > 0 {
-                self.get("records", entity(&op.key));
-                self.named_records(&op);
+            if let Some(group) = op.group.filter(|_| groups) {
+                self.scan("outbox", Some("group"), vec![text(group.to_string())]);
             }
+        }
+        if (by_ready || as_member) && self.snapshot.meta.aliases > 0 {
+            self.get("records", entity(&op.key));
+            self.named_records(&op);
         }
         if self.need.edges {
             self.follow(&op);
@@ -402,6 +406,9 @@ impl Gather {
         }
         for target in &op.refs {
             self.record(target);
+        }
+        if let Some(group) = op.group {
+            self.scan("outbox", Some("group"), vec![text(group.to_string())]);
         }
         if op.is_create() && self.touched.contains(&op.key) {
             self.scan("outbox", Some("refs"), entity(&op.key));

@@ -53,14 +53,21 @@ const fn many(name: &'static str) -> IndexSpec {
 }
 
 /// The version of the table below: raised whenever a store or an index is added.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// Every store. An upgrade deletes a store that is not declared, with all that is in it, so nothing may ever leave this table.
 pub const STORES: &[StoreSpec] = &[
     StoreSpec { name: "records", indexes: &[] },
     StoreSpec {
         name: "outbox",
-        indexes: &[one("entity"), one("ready"), many("refs"), many("ids"), one("flight")],
+        indexes: &[
+            one("entity"),
+            one("ready"),
+            many("refs"),
+            many("ids"),
+            one("flight"),
+            one("group"),
+        ],
     },
     StoreSpec { name: "conflicts", indexes: &[] },
     StoreSpec { name: "cursors", indexes: &[] },

@@ -63,6 +63,9 @@ fn operation(op: &Operation) -> RowChange {
     if let OpState::InFlight { term } = op.state {
         indexes.push(("flight", vec![vec![Part::Number(term.0), Part::Number(op.seq.0)]]));
     }
+    if let Some(group) = op.group {
+        indexes.push(("group", vec![vec![text(group.to_string()), Part::Number(op.seq.0)]]));
+    }
     stored("outbox", vec![Part::Number(op.seq.0)], text_of(op, write::operation), indexes)
 }
 
@@ -267,6 +270,17 @@ mod tests {
                     sent: sent(),
                     sends: 1,
                     ..op(4, OpState::InFlight { term: Term(6) })
+                },
+            ),
+            (
+                "a member of a transaction",
+                Operation {
+                    intent: intent.clone(),
+                    before: before.clone(),
+                    assumed: Assumed::At(Version::Number(7)),
+                    group: crate::model::GroupId::parse(&id(6).to_string()),
+                    ready: true,
+                    ..op(10, OpState::queued())
                 },
             ),
             (
@@ -727,7 +741,7 @@ At most 10,000 operations and 64 MiB. A member that nobody knows is passed over;
             "outbox",
             "Operations that did not end, by place. Parked ones stay here. Indexes: `entity` (the queue of a record), `ready` \
              (only what may leave now: priority, place), `refs` (whose creates it waits for), `ids` (its own and those folded \
-             into it), `flight` (term, place).",
+             into it), `flight` (term, place), `group` (transaction, place; from version 2 of the table of stores).",
         ),
         ("conflicts", "Open conflicts, and resolved ones until they are tidied up, by id."),
         ("cursors", "Where the pull of a scope stands. Written only together with a page."),

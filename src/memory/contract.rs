@@ -443,7 +443,7 @@ pub async fn a_record_is_found_by_the_servers_id<B: Bench>(bench: &B) {
 
 fn ready(limit: usize) -> Need {
     let (now, horizon) = (Wall(1_000), Millis(500));
-    Need::only(vec![Root::Ready { limit, now, horizon }])
+    Need::only(vec![Root::Ready { limit, now, horizon, groups: true }])
 }
 
 fn waiting(seq: u64, not_before: Option<u64>) -> Operation {

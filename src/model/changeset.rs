@@ -20,8 +20,8 @@ pub const FORMAT: u32 = 1;
 pub struct Need {
     /// Where to start.
     pub roots: Vec<Root>,
-    /// Whether to follow an operation to its record's queue and conflict, to the records it refers to, and, from a create,
-    /// to the operations that refer to its record.
+    /// Whether to follow an operation to its record's queue and conflict, to the records it refers to, to the other members of
+    /// its transaction, and, from a create, to the operations that refer to its record.
     pub edges: bool,
 }
 
@@ -44,6 +44,8 @@ pub enum Root {
         now: Wall,
         /// A `not_before` further away than this counts as now (R19).
         horizon: Millis,
+        /// Whether transactions are brought whole, beyond the limit too (R14).
+        groups: bool,
     },
     /// What is in flight.
     Flights,

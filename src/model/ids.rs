@@ -120,6 +120,12 @@ impl IdSeed {
         ConflictId::from_bytes(self.bytes(n))
     }
 
+    /// The nth group id.
+    #[must_use]
+    pub fn group(self, n: u32) -> GroupId {
+        GroupId::from_bytes(self.bytes(n))
+    }
+
     /// The nth device id.
     #[must_use]
     pub fn device(self, n: u32) -> DeviceId {

@@ -27,7 +27,7 @@ impl Scope {
 pub struct Cursor(pub String);
 
 /// What a backend can do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Capabilities {
     /// Groups are applied all or none.
     pub groups: bool,
@@ -53,6 +53,17 @@ impl Batch {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.operations.is_empty()
+    }
+
+    /// Whether it cannot be made smaller: one operation, or one transaction that leaves whole (R14).
+    #[must_use]
+    pub fn is_indivisible(&self) -> bool {
+        let mut groups = self.operations.iter().map(|departure| &departure.group);
+        match groups.next() {
+            Some(Some((first, _))) => groups.all(|it| it.as_ref().is_some_and(|it| it.0 == *first)),
+            Some(None) => groups.next().is_none(),
+            None => false,
+        }
     }
 }
 

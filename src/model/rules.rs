@@ -6,6 +6,7 @@ use super::field::FieldRule;
 use super::map::Map;
 use super::operation::Priority;
 use super::references::References;
+use super::remote::Capabilities;
 use super::scan::NAME_BYTES;
 use super::time::Millis;
 
@@ -22,6 +23,8 @@ pub struct Rules {
     pub resolver: bool,
     /// Of records in collections that were not declared: such are pulled, and kept.
     pub undeclared: CollectionRules,
+    /// What the backend can do.
+    pub wire: Capabilities,
 }
 
 impl Rules {

@@ -5,9 +5,9 @@ use super::draft::{Draft, Notice};
 use super::identity::{outward, server_id};
 use crate::model::map::sort_by;
 use crate::model::{
-    Assumed, Base, Batch, Changeset, Ctx, Decision, Departure, Epoch, Fate, Halt, Intent, Millis,
-    OpState, Operation, Outcome, Presence, PushReply, Rules, Sent, Seq, Snapshot, Term, Theirs,
-    Version, Wall,
+    Assumed, Base, Batch, Changeset, Ctx, Decision, Departure, Epoch, Fate, GroupId, Halt, Intent,
+    Map, Millis, OpState, Operation, Outcome, Presence, PushReply, Rules, Sent, Seq, Set, Snapshot,
+    Term, Theirs, Version, Wall,
 };
 use crate::planted::{self, Bug};
 
@@ -56,11 +56,18 @@ pub fn claim(
     let stops = planted::has(Bug::ParkedBlocksAll) && s.meta.counts.parked > 0;
     let mut ready: Vec<&Operation> = s.ops.values().filter(|op| op.ready && !stops).collect();
     sort_by(&mut ready, |a, b| (a.priority, a.seq) < (b.priority, b.seq));
-    for op in lost.chain(ready) {
-        let fits = chosen.len() < room.operations && bytes + op.bytes() <= room.bytes;
+    let candidates: Vec<&Operation> = lost.chain(ready).collect();
+    for op in &candidates {
+        let piece = match op.group.filter(|_| rules.wire.groups) {
+            Some(_) if chosen.iter().any(|known| known.seq == op.seq) => continue,
+            Some(group) => in_one_piece(&candidates, group),
+            None => vec![*op],
+        };
+        let more: u64 = piece.iter().map(|op| op.bytes()).sum();
+        let fits = chosen.len() + piece.len() <= room.operations && bytes + more <= room.bytes;
         if chosen.is_empty() || fits {
-            bytes += op.bytes();
-            chosen.push(op);
+            bytes += more;
+            chosen.extend(piece);
         }
     }
     if planted::has(Bug::BlockedInTheWay) {
@@ -70,6 +77,11 @@ pub fn claim(
     let mut meta = s.meta.clone();
     let device = *meta.device.get_or_insert_with(|| ctx.ids.device(1));
     let mut operations = Vec::new();
+    let sizes: Map<GroupId, u32> =
+        chosen.iter().filter_map(|op| op.group).fold(Map::new(), |mut sizes, group| {
+            *sizes.or_default(group) += 1;
+            sizes
+        });
     for op in chosen {
         let mut op = op.clone();
         let sealed = op.sent.clone().filter(|_| !planted::has(Bug::EncodedAnew));
@@ -97,7 +109,10 @@ pub fn claim(
             assumed: sent.assumed.clone(),
             stamp: sent.stamp,
             device: sent.device,
-            group: None,
+            group: op
+                .group
+                .filter(|_| rules.wire.groups)
+                .map(|group| (group, sizes.get(&group).copied().unwrap_or(1))),
             sends: op.sends,
         });
         if !planted::has(Bug::SealedInMemory) {
@@ -107,6 +122,24 @@ pub fn claim(
     }
     changes.keep_meta(&s.meta, meta);
     Decision { changes, output: Ok(Claimed { batch: Batch { operations }, next_due: s.next_due }) }
+}
+
+/// What is left of a transaction, which leaves in one piece (R14): in order, but a create before what names its record, wherever
+/// a person's decision has put it.
+fn in_one_piece<'a>(candidates: &[&'a Operation], group: GroupId) -> Vec<&'a Operation> {
+    let mut rest: Vec<&Operation> =
+        candidates.iter().copied().filter(|op| op.group == Some(group)).collect();
+    sort_by(&mut rest, |a, b| a.seq < b.seq);
+    let mut piece = Vec::with_capacity(rest.len());
+    while !rest.is_empty() {
+        let waits = |op: &Operation| {
+            let awaited = |other: &&Operation| other.is_create() && op.refs.contains(&other.key);
+            rest.iter().any(|other| other.seq != op.seq && awaited(other))
+        };
+        let next = rest.iter().position(|op| !waits(op)).unwrap_or(0);
+        piece.push(rest.remove(next));
+    }
+    piece
 }
 
 /// A leader whose term is not the newest changes nothing (P22).
@@ -160,7 +193,19 @@ pub fn settle(
     let mut draft = Draft::new(s, rules, ctx);
     let mut settled = Settled::default();
     draft.learn_time(reply.time);
-    let alone = batch.operations.len() == 1;
+    let alone = batch.is_indivisible();
+    // Transactions of which a member had its verdict: the others were not tried, and are no fault of anybody.
+    let failed: Set<GroupId> = batch
+        .operations
+        .iter()
+        .filter(|departure| {
+            reply.outcomes.iter().any(|(id, outcome)| {
+                *id == departure.op
+                    && matches!(outcome, Outcome::Conflict { .. } | Outcome::Rejected { .. })
+            })
+        })
+        .filter_map(|departure| departure.group.map(|(group, _)| group))
+        .collect();
     let verdict_on = |op| reply.outcomes.iter().find(|(id, _)| *id == op);
     // Names come before all else: what is said of one record may name another.
     for departure in &batch.operations {
@@ -174,6 +219,14 @@ pub fn settle(
         let Some(seq) = flying(&draft, departure, term) else { continue };
         let verdict = verdict_on(departure.op);
         match (verdict.map(|(_, outcome)| outcome), &reply.halt) {
+            (Some(Outcome::Retry { after: None }), _)
+                if departure.group.is_some_and(|(group, _)| failed.contains(&group)) =>
+            {
+                // Together with what takes the failing one's place, at once; a server that never has enough is asked ever later.
+                let again = departure.sends.checked_sub(REFUSALS).filter(|times| *times > 0);
+                let wait = again.map(|times| rules.backoff.delay(times, ctx.jitter));
+                requeue(&mut draft, seq, wait, &mut settled);
+            }
             (Some(outcome), _) => settle_one(&mut draft, seq, outcome, &mut settled),
             (None, Some(Halt::Unreachable))
                 if planted::has(Bug::AttemptsLimit) && departure.sends >= REFUSALS =>

@@ -115,6 +115,7 @@ pub(super) fn settle(
             let version = draft.base(&conflict.key).and_then(|base| base.version.clone());
             let assumed = version.map_or(Assumed::Unknown, Assumed::At);
             let derived = replace_all(draft, &waiting, intent, before, assumed);
+            draft.moved.extend(&waiting);
             if let Some(derived) = derived {
                 draft.repoint(conflict.op, derived);
                 // What refers to a conflicted create on another record was blocked by it.
@@ -123,6 +124,11 @@ pub(super) fn settle(
         }
     }
     draft.release(conflict.op);
+    // Another member of its transaction may wait for a person too.
+    let members = waiting.iter().copied();
+    let members: Vec<Seq> =
+        members.filter(|seq| draft.op(*seq).is_some_and(|op| op.group.is_some())).collect();
+    draft.block_again(&members);
 }
 
 /// The conflicted operation and what is blocked by it on its record.
@@ -147,9 +153,12 @@ fn replace_all(
     let mut refs: Vec<EntityKey> = Vec::new();
     let mut stamp = None;
     let mut urgent = None;
+    // What a person decides as one thing stays in the first transaction that a part of it was in.
+    let mut group = draft.op(*first).and_then(|op| op.group);
     for seq in rest {
         if let Some(op) = draft.finish_op(*seq, Fate::Superseded(id)) {
             refs.extend(op.refs);
+            group = group.or(op.group);
             urgent = Some(urgent.map_or(op.priority, |known: Priority| known.min(op.priority)));
             stamp = Some(op.stamp);
         }
@@ -176,6 +185,7 @@ fn replace_all(
         before,
         assumed,
         refs,
+        group,
         stamp: stamp.unwrap_or(old.stamp),
         priority: urgent.map_or(old.priority, |urgent| urgent.min(old.priority)),
         folded: Vec::new(),
@@ -319,6 +329,7 @@ pub fn retry(
         }
         after = Some(new);
     }
+    draft.moved.extend(&made);
     draft.release(call);
     // What else they wait for holds them as it did before.
     draft.block_again(&made);
@@ -398,7 +409,13 @@ pub fn discard(
     rules: &Rules,
     ctx: &Ctx,
 ) -> Decision<Result<Discarded, SyncError>> {
-    let op = match parked(s, id, call) {
+    let mut draft = Draft::new(s, rules, ctx);
+    let held = draft.find(id).is_some_and(|op| draft.is_held(op));
+    let found = match s.ops.values().find(|op| op.id == id) {
+        Some(op) if held => Ok(Some(op)),
+        Some(_) | None => parked(s, id, call),
+    };
+    let op = match found {
         Ok(Some(op)) => op,
         Ok(None) => {
             let (operations, notice) = (Vec::new(), Notice::default());
@@ -406,7 +423,6 @@ pub fn discard(
         }
         Err(error) => return Decision::nothing(Err(error)),
     };
-    let mut draft = Draft::new(s, rules, ctx);
     let mut operations = Vec::new();
     let mut gone: Vec<Seq> = match &op.intent {
         Intent::Create(_) => with_referrers(&draft, op),
@@ -424,7 +440,7 @@ pub fn discard(
     }
     if let Some(sealed) = gone.iter().filter_map(|seq| draft.op(*seq)).find(|op| {
         matches!(op.state, OpState::InFlight { .. })
-            || op.is_sealed() && matches!(op.state, OpState::Queued { .. })
+            || op.is_sealed() && matches!(op.state, OpState::Queued { .. }) && !draft.is_held(op)
     }) {
         let message = "an operation that depends on it may have reached the server";
         return Decision::nothing(Err(SyncError::new(Code::PendingWork, message).of(sealed.id)));
@@ -478,6 +494,7 @@ fn stand_in(draft: &mut Draft<'_>, gone: &Operation) {
     }
     if let Some(op) = draft.op_mut(anew.seq).filter(|op| op.replaces.is_none()) {
         op.replaces = Some(gone.id);
+        draft.moved.push(anew.seq);
     }
 }
 

@@ -8,8 +8,8 @@ use crate::model::References;
 use crate::model::edit;
 use crate::model::map::sort;
 use crate::model::{
-    Assumed, Before, Code, Ctx, Decision, Document, Edit, EntityKey, Fate, Intent, OpId, OpState,
-    Operation, Owner, Path, Presence, Priority, Rules, Seq, Snapshot, Stamp, SyncError,
+    Assumed, Before, Code, Ctx, Decision, Document, Edit, EntityKey, Fate, GroupId, Intent, OpId,
+    OpState, Operation, Owner, Path, Presence, Priority, Rules, Seq, Snapshot, Stamp, SyncError,
 };
 use crate::planted::{self, Bug};
 
@@ -74,35 +74,114 @@ pub fn write(
         let key = write.key.clone();
         return Decision::nothing(Ok(Written { key, op, notice: Notice::default() }));
     }
-    let Some(collection) = rules.collections.get(&write.key.collection) else {
-        let message = format!("no collection `{}` was declared", write.key.collection);
-        return Decision::nothing(Err(SyncError::new(Code::UnknownCollection, message)));
-    };
     let mut draft = Draft::new(s, rules, ctx);
+    let done = accept(&mut draft, s, write, Place::default())
+        .and_then(|done| limits::room(&draft).map(|()| done));
+    match done {
+        Ok((key, op)) => draft.finish(|notice| Ok(Written { key, op, notice })),
+        Err(error) => Decision::nothing(Err(error)),
+    }
+}
+
+/// The members of a transaction at the most: what the standard protocol takes in one piece.
+pub const MEMBERS: usize = 50;
+
+/// What a transaction became: its writes in order, and what changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WrittenTogether {
+    /// For each write its record and the operation that carries it.
+    pub writes: Vec<(EntityKey, OpId)>,
+    /// What changed.
+    pub notice: Notice,
+}
+
+/// Accepts writes all or none (P2, R14): each on what those before it made. Two of one record become one member; a member never
+/// goes into an operation outside. One write alone is a write.
+pub fn transaction(
+    s: &Snapshot,
+    writes: &[Write],
+    group: GroupId,
+    rules: &Rules,
+    ctx: &Ctx,
+) -> Decision<Result<WrittenTogether, SyncError>> {
+    let refuse = |error| Decision::nothing(Err(error));
+    if writes.len() > MEMBERS {
+        let message = "a transaction has at most 50 members";
+        return refuse(SyncError::new(Code::TooLarge, message).at("members"));
+    }
+    let known = |write: &Write| Some((write.key.clone(), accepted_before(s, write.id)?));
+    if let Some(writes) = writes.iter().map(known).collect::<Option<Vec<_>>>() {
+        let notice = Notice::default();
+        return Decision::nothing(Ok(WrittenTogether { writes, notice }));
+    }
+    let mut draft = Draft::new(s, rules, ctx);
+    let urgency = |write: &Write| match write.priority {
+        Some(priority) => priority,
+        None => rules.of(&write.key.collection).priority,
+    };
+    let place = Place {
+        group: Some(group).filter(|_| writes.len() > 1),
+        // What leaves together is as urgent as the most urgent of it.
+        priority: writes.iter().map(urgency).min(),
+    };
+    let mut written = Vec::with_capacity(writes.len());
+    for (index, write) in writes.iter().enumerate() {
+        let done = accept(&mut draft, s, write, place)
+            .and_then(|done| limits::room(&draft).map(|()| done));
+        match done {
+            Ok(done) => written.push(done),
+            Err(error) => {
+                let within = error.path.as_deref().map_or(String::new(), |it| format!("/{it}"));
+                return refuse(error.at(format!("members/{index}{within}")));
+            }
+        }
+    }
+    draft.block_with_mates(group);
+    draft.finish(|notice| Ok(WrittenTogether { writes: written, notice }))
+}
+
+/// Where a write stands among those that are accepted with it.
+#[derive(Debug, Clone, Copy, Default)]
+struct Place {
+    /// Their transaction.
+    group: Option<GroupId>,
+    /// Of all of them.
+    priority: Option<Priority>,
+}
+
+/// Accepts one write into a draft; the record and the operation that carries it. After an error the draft is of no use.
+fn accept(
+    draft: &mut Draft<'_>,
+    s: &Snapshot,
+    write: &Write,
+    place: Place,
+) -> Result<(EntityKey, OpId), SyncError> {
+    let Some(collection) = draft.rules.collections.get(&write.key.collection) else {
+        let message = format!("no collection `{}` was declared", write.key.collection);
+        return Err(SyncError::new(Code::UnknownCollection, message));
+    };
     let key = s.own_key(&write.key);
     let view = draft.view(&key);
     let action = match in_own_ids(s, &write.action, &collection.references) {
         Ok(action) => action,
-        Err(error) => return Decision::nothing(Err(error)),
+        Err(error) => return Err(error),
     };
     let intent = match intent_of(&action, view.as_ref()) {
         Ok(intent) => intent,
         Err(Refused::RemovedAlready) => {
             return match draft.last_visible(&key) {
-                Some(op) if matches!(op.intent, Intent::Delete) => {
+                Some(op) if matches!(op.intent, Intent::Delete) && op.group == place.group => {
                     let op = op.id;
-                    repeated_remove(draft, op, write, key)
+                    Ok(repeated_remove(draft, op, write, key))
                 }
-                _ => Decision::nothing(Err(gone())),
+                _ => Err(gone()),
             };
         }
-        Err(Refused::Because(error)) => return Decision::nothing(Err(error)),
+        Err(Refused::Because(error)) => return Err(error),
     };
-    if let Err(error) = limits::content(&write.action, &intent, view.as_ref(), &rules.limits) {
-        return Decision::nothing(Err(error));
-    }
+    limits::content(&write.action, &intent, view.as_ref(), &draft.rules.limits)?;
 
-    let stamp = next_stamp(&mut draft);
+    let stamp = next_stamp(draft);
     let waits: Vec<(EntityKey, Seq)> = write
         .refs
         .iter()
@@ -112,24 +191,34 @@ pub fn write(
             draft.unsettled_create(&target, Seq(u64::MAX)).map(|op| op.seq).map(|it| (target, it))
         })
         .collect();
-    let priority = write.priority.unwrap_or(collection.priority);
+    let priority = place.priority.or(write.priority).unwrap_or(collection.priority);
     draft.meta.counts.accepted += 1;
 
+    // What a fresh member names is not newer than the member itself: only a transaction's own later create is.
+    let tangled = |draft: &Draft<'_>, older: &Operation| {
+        waits.iter().any(|(_, it)| {
+            *it > older.seq || older.group.is_none() && draft.waits_for(*it, older.seq)
+        })
+    };
     if collection.coalesce
-        && let Some(older) = host(&draft, &key, write)
-        && (planted::has(Bug::FoldedInFront)
-            || !waits.iter().any(|(_, it)| *it > older.seq || draft.waits_for(*it, older.seq)))
+        && let Some(older) = host(draft, &key, write, place)
+        && (planted::has(Bug::FoldedInFront) || !tangled(draft, &older))
     {
         let beneath = || draft.view_without(&key, older.seq);
         let folding = match coalesce::fold(&older, &intent, view.as_ref(), &beneath, collection) {
             // Somebody else made the record meanwhile: without our create it would still be there, and the user removed it.
             Folding::Annihilate if matches!(beneath(), Some(Presence::Live(_))) => Folding::Apart,
+            // So it would be if a transaction below it came to nothing.
+            Folding::Annihilate if draft.stands_on_member(&older) => Folding::Apart,
             folding @ (Folding::Into(..) | Folding::Annihilate | Folding::Apart) => folding,
         };
         match folding {
-            Folding::Into(intent, before) => {
+            Folding::Into(folded, before) => {
                 let host = older.id;
-                let mut op = Operation { intent, before, stamp, ..older };
+                if place.group.is_some() {
+                    draft.show_in_conflict(&Operation { intent, ..older.clone() });
+                }
+                let mut op = Operation { intent: folded, before, stamp, ..older };
                 op.priority = op.priority.min(priority);
                 op.folded.push(write.id);
                 if !matches!(write.action, Action::Patch(_) | Action::Restore { .. }) {
@@ -141,24 +230,28 @@ pub fn write(
                 op.refs.dedup();
                 draft.fold_write(write.id, &key, host);
                 draft.add(op.clone());
-                inherit(&mut draft, &op);
-                return accept(draft, key, host);
+                inherit(draft, &op);
+                return Ok((key, host));
             }
             Folding::Annihilate => {
                 if let Some(referrer) = draft.referrer(&key) {
                     let message = "an operation that waits to leave refers to the record";
-                    let error = SyncError::new(Code::Referenced, message).of(referrer);
-                    return Decision::nothing(Err(error));
+                    return Err(SyncError::new(Code::Referenced, message).of(referrer));
                 }
                 draft.finish_op(older.seq, Fate::Annihilated);
                 draft.annihilate_write(write.id, &key);
-                return accept(draft, key, write.id);
+                return Ok((key, write.id));
             }
             Folding::Apart => {}
         }
     }
+    let member = |op: &Operation| op.group.is_some() && op.group == place.group;
+    if draft.last_visible(&key).is_some_and(member) {
+        let message = "a transaction changes a record once: this does not go into the earlier one";
+        return Err(SyncError::new(Code::InvalidValue, message));
+    }
 
-    let (assumed, state) = stand(&draft, &key);
+    let (assumed, state) = stand(draft, &key);
     let before = match &intent {
         Intent::Create(_) => Before::Nothing,
         Intent::Change(edits) => before_of(view.as_ref().and_then(Presence::document), edits),
@@ -176,7 +269,7 @@ pub fn write(
         assumed,
         stamp,
         priority,
-        group: None,
+        group: place.group,
         refs,
         owner: write.owner.clone(),
         schema: write.schema,
@@ -190,24 +283,17 @@ pub fn write(
     };
     draft.show_in_conflict(&op);
     draft.add(op.clone());
-    inherit(&mut draft, &op);
-    accept(draft, key, write.id)
-}
-
-fn accept(draft: Draft<'_>, key: EntityKey, op: OpId) -> Decision<Result<Written, SyncError>> {
-    if let Err(error) = limits::room(&draft) {
-        return Decision::nothing(Err(error));
-    }
-    draft.finish(|notice| Ok(Written { key, op, notice }))
+    inherit(draft, &op);
+    Ok((key, write.id))
 }
 
 /// A remove of what waits to be removed is the same remove (PROMISES 3.2): it goes into it.
 fn repeated_remove(
-    mut draft: Draft<'_>,
+    draft: &mut Draft<'_>,
     host: OpId,
     write: &Write,
     key: EntityKey,
-) -> Decision<Result<Written, SyncError>> {
+) -> (EntityKey, OpId) {
     let seq = draft.find(host).map(|op| op.seq);
     draft.meta.counts.accepted += 1;
     draft.fold_write(write.id, &key, host);
@@ -215,7 +301,7 @@ fn repeated_remove(
         // A sealed operation keeps what it says; that it answers for one more write changes nothing of it.
         op.folded.push(write.id);
     }
-    accept(draft, key, host)
+    (key, host)
 }
 
 fn in_own_ids(s: &Snapshot, action: &Action, references: &References) -> Result<Action, SyncError> {
@@ -305,13 +391,18 @@ fn next_stamp(draft: &mut Draft<'_>) -> Stamp {
 
 /// The operation that a write may be folded into (R13). One with another behind it, seen or not, is no host: the newer write
 /// would leave before the older one.
-fn host(draft: &Draft<'_>, key: &EntityKey, write: &Write) -> Option<Operation> {
+fn host(draft: &Draft<'_>, key: &EntityKey, write: &Write, place: Place) -> Option<Operation> {
     let older = draft.last_visible(key)?;
     if draft.queue(key).last() != Some(&older.seq) {
         return None;
     }
-    let folds = older.is_fresh()
-        && older.group.is_none()
+    let unsent = match place.group {
+        None => older.is_fresh(),
+        // Accepted in this very moment, even if what it stands on waits for a person.
+        Some(_) => !older.is_sealed(),
+    };
+    let folds = unsent
+        && older.group == place.group
         && older.owner == write.owner
         && older.schema == write.schema;
     folds.then(|| older.clone())
@@ -349,6 +440,7 @@ fn inherit(draft: &mut Draft<'_>, op: &Operation) {
         before.extend(
             op.refs.iter().filter_map(|it| draft.unsettled_create(it, op.seq)).map(|it| it.seq),
         );
+        before.extend(draft.mates(&op).map(|mate| mate.seq));
         for seq in before {
             if draft.op(seq).is_some_and(|op| op.priority > priority)
                 && let Some(op) = draft.op_mut(seq)

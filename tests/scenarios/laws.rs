@@ -17,6 +17,8 @@ pub(crate) struct Laws {
     versions: BTreeMap<EntityKey, (Version, Option<String>, bool)>,
     /// Whether everything was being pulled anew.
     rebuilding: bool,
+    /// The wire takes transactions all or none (R14).
+    pub(crate) groups: bool,
 }
 
 impl Laws {
@@ -50,13 +52,23 @@ impl Laws {
         for op in s.ops.values() {
             let shown = s.records.contains_key(&op.key) || view(&s, rules, &op.key).is_none();
             assert!(shown, "P11: {op:?} has no record");
-            assert_eq!(op.ready, could_leave(&s, op), "R11: {op:?} in\n{}", lines(s.ops.values()));
+            assert_eq!(
+                op.ready,
+                could_leave(&s, op, self.groups),
+                "R11: {op:?} in\n{}",
+                lines(s.ops.values())
+            );
             if let OpState::Blocked { by, .. } = op.state {
                 assert!(op.sent.is_none(), "R11: a sealed operation is blocked: {op:?}");
                 let cause = s.ops.values().find(|other| other.id == by);
                 let parked = cause.is_some_and(|cause| matches!(cause.state, OpState::Parked(_)));
                 assert!(parked, "R11: {op:?} is blocked by what is not parked: {cause:?}");
             }
+            let stuck = mates(&s, op).any(|it| matches!(it.state, OpState::Parked(_)));
+            let waits = matches!(op.state, OpState::Queued { .. }) && op.sent.is_none();
+            assert!(!(stuck && waits), "R14: {op:?} goes on without its parked mate");
+            let twice = mates(&s, op).find(|it| it.key == op.key);
+            assert!(twice.is_none(), "R14: one record twice in a transaction: {op:?} {twice:?}");
         }
     }
 
@@ -133,8 +145,28 @@ fn view(s: &Snapshot, rules: &Rules, key: &EntityKey) -> Option<Presence> {
     view
 }
 
+/// The other members of an operation's transaction.
+fn mates<'a>(s: &'a Snapshot, op: &'a Operation) -> impl Iterator<Item = &'a Operation> {
+    s.ops.values().filter(move |it| op.group.is_some() && it.group == op.group && it.seq != op.seq)
+}
+
+/// R11, R14: free by itself, and with its transaction: whole on a wire that takes it so, in order on another.
+fn could_leave(s: &Snapshot, op: &Operation, groups: bool) -> bool {
+    let mates_are = if groups {
+        mates(s, op)
+            .filter(|it| !matches!(it.state, OpState::Acked { .. }))
+            .all(|it| is_free(s, it, groups))
+    } else {
+        op.sent.is_some()
+            || mates(s, op)
+                .filter(|it| it.seq < op.seq && it.sent.is_none())
+                .all(|it| is_free(s, it, groups))
+    };
+    is_free(s, op, groups) && mates_are
+}
+
 /// R11, R12: first of its record, nothing that it refers to is unsettled.
-fn could_leave(s: &Snapshot, op: &Operation) -> bool {
+fn is_free(s: &Snapshot, op: &Operation, groups: bool) -> bool {
     let waits = |other: &Operation| {
         matches!(
             other.state,
@@ -150,7 +182,7 @@ fn could_leave(s: &Snapshot, op: &Operation) -> bool {
         Some(away) => away.id == op.id,
         None => !s.queue(&op.key).any(|other| other.seq < op.seq && waits(other)),
     };
-    let targets = op.refs.iter().all(|target| exists(s, target, op));
+    let targets = op.refs.iter().all(|target| exists(s, target, op, groups));
     let resolved = !matches!(op.assumed, Assumed::After(_)) || op.sent.is_some();
     let queued = matches!(op.state, OpState::Queued { .. });
     assert!(!(queued && first) || resolved, "R6: first, and still after another: {op:?}");
@@ -158,7 +190,7 @@ fn could_leave(s: &Snapshot, op: &Operation) -> bool {
 }
 
 /// Whether the server has the record that an operation refers to, as far as its own creates tell.
-fn exists(s: &Snapshot, key: &EntityKey, by: &Operation) -> bool {
+fn exists(s: &Snapshot, key: &EntityKey, by: &Operation, groups: bool) -> bool {
     let create = |op: &&Operation| {
         let earlier = op.seq < by.seq || op.replaces.is_some();
         earlier && matches!(op.intent, Intent::Create(_))
@@ -177,7 +209,9 @@ fn exists(s: &Snapshot, key: &EntityKey, by: &Operation) -> bool {
         .get(key)
         .and_then(|record| record.base.as_ref())
         .is_some_and(|base| base.presence.document().is_some());
-    creates.iter().all(|op: &&Operation| settled(op) || (live && given_up(op)))
+    // What leaves in one piece with it leaves before it.
+    let together = |op: &&Operation| groups && op.group.is_some() && op.group == by.group;
+    creates.iter().all(|op: &&Operation| settled(op) || (live && given_up(op)) || together(op))
 }
 
 /// R10 and P37, counted from the rows.

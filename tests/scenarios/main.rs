@@ -13,6 +13,8 @@ mod conflicts;
 #[cfg(test)]
 mod engine;
 #[cfg(test)]
+mod groups;
+#[cfg(test)]
 mod identity;
 #[cfg(test)]
 mod laws;

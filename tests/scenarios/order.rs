@@ -278,7 +278,12 @@ fn a_claim_does_not_look_at_what_is_blocked() {
     till.pushes(crate::till::rejected("validation"));
     let free = till.creates("free", "{}");
     let horizon = holdfast::model::Millis(1);
-    let ready = holdfast::model::Root::Ready { limit: 100, now: Wall(till.now), horizon };
+    let ready = holdfast::model::Root::Ready {
+        limit: 100,
+        now: Wall(till.now),
+        horizon,
+        groups: till.rules.wire.groups,
+    };
     let s = till.disk.snapshot(holdfast::model::Need::only(vec![ready]));
     assert_eq!(s.ops.len(), 1);
     assert_eq!(till.sends(), [free]);

@@ -149,6 +149,14 @@ impl Till {
         till
     }
 
+    /// The wire takes transactions all or none.
+    pub(crate) fn with_groups(strategy: Strategy) -> Self {
+        let mut till = Self::with(strategy);
+        till.rules.wire.groups = true;
+        till.laws.groups = true;
+        till
+    }
+
     pub(crate) fn ctx(&mut self) -> Ctx {
         self.now += 1;
         self.calls += 1;
@@ -217,6 +225,41 @@ impl Till {
         decision.output.map(|written| written.op)
     }
 
+    /// Writes all or none; the operations that carry them.
+    pub(crate) fn transacts(
+        &mut self,
+        actions: &[(EntityKey, Action)],
+    ) -> Result<Vec<OpId>, SyncError> {
+        let ctx = self.ctx();
+        let mut writes = Vec::new();
+        for (n, (key, action)) in (1_000..).zip(actions) {
+            writes.push(self.request(ctx.ids.op(n), key.clone(), action.clone(), None));
+        }
+        self.accept_all(&writes, &ctx)
+    }
+
+    pub(crate) fn accept_all(
+        &mut self,
+        writes: &[Write],
+        ctx: &Ctx,
+    ) -> Result<Vec<OpId>, SyncError> {
+        let mut roots = Vec::new();
+        for write in writes {
+            roots.extend([Root::Record(write.key.clone()), Root::Op(write.id)]);
+            roots.extend(write.refs.iter().cloned().map(Root::Record));
+        }
+        let s = self.disk.snapshot(Need::of(roots));
+        let group = ctx.ids.group(999);
+        let decision = plan::write::transaction(&s, writes, group, &self.rules, ctx);
+        if decision.output.is_err() {
+            assert!(decision.changes.is_empty(), "P2: a refused transaction changes nothing");
+        } else {
+            writes.iter().for_each(|write| self.laws.accepted(write.id));
+        }
+        self.commits(&decision.changes);
+        decision.output.map(|written| written.writes.into_iter().map(|(_, op)| op).collect())
+    }
+
     pub(crate) fn creates(&mut self, id: &str, text: &str) -> OpId {
         self.write(order(id), Action::Create(doc(text))).unwrap()
     }
@@ -250,7 +293,8 @@ impl Till {
     pub(crate) fn claim_up_to(&mut self, room: Room) -> Result<Claimed, plan::Deposed> {
         let ctx = self.ctx();
         let horizon = Millis(3_600_000);
-        let ready = Root::Ready { limit: room.operations, now: ctx.now, horizon };
+        let groups = self.rules.wire.groups;
+        let ready = Root::Ready { limit: room.operations, now: ctx.now, horizon, groups };
         let mut roots = vec![Root::Flights, ready];
         roots.extend(plan::identity::at_departure(&self.rules));
         let s = self.disk.snapshot(Need::only(roots));

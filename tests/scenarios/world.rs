@@ -50,6 +50,8 @@ pub(crate) struct Server {
     pub(crate) history: u32,
     /// Its versions can only be told equal or different.
     pub(crate) opaque: bool,
+    /// Transactions are taken all or none.
+    pub(crate) groups: bool,
     /// What it stores is not quite what was sent: it says so in its answers.
     pub(crate) corrects: bool,
 }
@@ -63,8 +65,38 @@ impl Server {
         if batch.operations.iter().any(|it| self.poison.contains(&it.id)) {
             return PushReply::halted(Halt::BatchRefused);
         }
-        let outcomes = batch.operations.iter().map(|it| (it.op, self.verdict(it))).collect();
+        let pieces = batch.operations.chunk_by(|a, b| a.group.is_some() && a.group == b.group);
+        let outcomes = pieces.flat_map(|piece| self.piece(piece)).collect();
         PushReply { outcomes, ..PushReply::default() }
+    }
+
+    /// All or none: the first that is not applied has its verdict, the others are to come again (docs/protocol.md, 2.4).
+    fn piece(&mut self, piece: &[Departure]) -> Vec<(OpId, Outcome)> {
+        let [_, _, ..] = piece else {
+            return piece.iter().map(|it| (it.op, self.verdict(it))).collect();
+        };
+        for it in piece {
+            let said = it.group.map(|(_, size)| size as usize);
+            assert_eq!(said, Some(piece.len()), "R14: a transaction that is not whole");
+        }
+        let (records, changed) = (self.records.clone(), self.changed.clone());
+        let (verdicts, effects) = (self.verdicts.clone(), self.effects.clone());
+        let mut outcomes = Vec::new();
+        for it in piece {
+            let verdict = self.verdict(it);
+            if !matches!(verdict, Outcome::Applied { .. }) {
+                (self.records, self.changed) = (records, changed);
+                (self.verdicts, self.effects) = (verdicts, effects);
+                self.verdicts.insert(it.op, verdict.clone());
+                let other = |mate: &Departure| match self.verdicts.get(&mate.op) {
+                    Some(known) => known.clone(),
+                    None => crate::till::RETRY,
+                };
+                return piece.iter().map(|mate| (mate.op, other(mate))).collect();
+            }
+            outcomes.push((it.op, verdict));
+        }
+        outcomes
     }
 
     fn said(&self, version: u64) -> Version {
@@ -153,6 +185,11 @@ impl Server {
     /// What the record is, for comparison.
     pub(crate) fn record(&self, key: &EntityKey) -> Option<&Presence> {
         self.records.get(key).map(|(_, presence, _)| presence)
+    }
+
+    /// The operation that made what the record is.
+    pub(crate) fn maker(&self, key: &EntityKey) -> Option<OpId> {
+        self.records.get(key).and_then(|(_, _, op)| *op)
     }
 
     /// Another device writes.
@@ -313,8 +350,9 @@ impl Remote for Wire {
     }
 
     fn capabilities(&self) -> Capabilities {
+        let groups = self.server.borrow().groups;
         Capabilities {
-            groups: false,
+            groups,
             whole_record: false,
             pull_first: false,
             versions: true,
@@ -420,8 +458,13 @@ impl World {
     }
 
     pub(crate) fn on(disk: Rc<RefCell<Disk>>, strategy: Strategy) -> Self {
+        Self::over(disk, strategy, Server::default())
+    }
+
+    pub(crate) fn over(disk: Rc<RefCell<Disk>>, strategy: Strategy, server: Server) -> Self {
         let shelf = Shelf { inner: MemoryStore::on(disk), ..Shelf::default() };
-        let tab = Tab { shelf, ..Tab::default() };
+        let wire = Wire { server: server.into() };
+        let tab = Tab { shelf, wire, ..Tab::default() };
         let config = Config { rules: rules(strategy), ..Config::default() };
         let engine = holdfast::memory::contract::block_on(Engine::open(tab, config)).unwrap();
         let events = Rc::new(RefCell::new(Vec::new()));

@@ -10,8 +10,8 @@ use holdfast::engine::{Commit as Told, CycleReport, Engine};
 use holdfast::layout::{RowChange, changes};
 use holdfast::memory::Disk;
 use holdfast::model::{
-    Batch, Capabilities, Changeset, Cursor, Durability, Halt, Mono, Need, PullPage, PushReply,
-    Scope, Snapshot, StoreError, Term, Verb, Wall,
+    Batch, Capabilities, Changeset, Cursor, Departure, Durability, Halt, Mono, Need, OpState,
+    Operation, PullPage, PushReply, Scope, Snapshot, StoreError, Term, Verb, Wall,
 };
 use holdfast::port::{Clock, Host, Leadership, RawStore, Remote, Rng};
 
@@ -280,7 +280,7 @@ fn brief(set: &Changeset) -> String {
     let mut out = String::new();
     for op in set.ops.values() {
         out += &format!(
-            "\n        op {} {} {:?} assumed {:?} before {:?} refs {:?} {:?} ready {} sealed {} sends {}",
+            "\n        op {} {} {:?} assumed {:?} before {:?} refs {:?} {:?} ready {} sealed {} sends {} group {:?}",
             op.seq.0,
             op.id,
             op.intent,
@@ -290,7 +290,8 @@ fn brief(set: &Changeset) -> String {
             op.state,
             op.ready,
             op.is_sealed(),
-            op.sends
+            op.sends,
+            op.group
         );
     }
     for row in &set.settled {
@@ -402,19 +403,56 @@ impl SimRemote {
                 shared.oracle.fail("P7 order", format!("{:?} twice in a request", op.key));
             }
             keys.push(op.key.clone());
+            self.look_at_group(&device.mirror, batch, departure, op);
             if shared.oracle.behaviour_only {
                 continue;
             }
             if !op.is_sealed() {
                 shared.oracle.fail("P5 sealed", format!("{} leaves and is not sealed", op.id));
             }
-            let before =
-                device.mirror.queue(&op.key).find(|it| it.seq < op.seq && it.holds_the_record());
+            let before = device.mirror.queue(&op.key).find(|it| {
+                // What was freed in front of one that left before waits for it (R15).
+                let late = op.sends > 1 && !it.is_sealed();
+                it.seq < op.seq && it.holds_the_record() && !late
+            });
             if let Some(before) = before {
                 let text = format!("{} leaves before {before:?}", op.id);
                 shared.oracle.fail("P7 order", text);
             }
         }
+    }
+}
+
+impl SimRemote {
+    /// R14: a transaction leaves whole, in one piece, or as single operations where the wire has no word for it.
+    fn look_at_group(&self, mirror: &Mirror, batch: &Batch, departure: &Departure, op: &Operation) {
+        let oracle = &self.shared.oracle;
+        let group = op.group.filter(|_| oracle.groups);
+        if departure.group.map(|(id, _)| id) != group {
+            // A person's decision may have taken it out of its transaction, or put another in its place, since it was claimed.
+            return;
+        }
+        let Some((id, size)) = departure.group else { return };
+        let is_mate = |it: &&Departure| it.group.is_some_and(|(other, _)| other == id);
+        let leaves = batch.operations.iter().filter(is_mate).count();
+        let first = batch.operations.iter().position(|it| is_mate(&it)).unwrap_or_default();
+        let piece = batch.operations.iter().skip(first).take_while(is_mate).count();
+        if leaves != size as usize || piece != leaves {
+            oracle.fail("R14 together", format!("{leaves} of {size} leave, {piece} in one piece"));
+        }
+        let flies = |it: &Operation| matches!(it.state, OpState::InFlight { .. });
+        let here = |it: &Departure| mirror.op(it.op).is_some_and(flies);
+        let mut members = batch.operations.iter().filter(is_mate);
+        let absent = |it: &&Operation| {
+            !matches!(it.state, OpState::Acked { .. })
+                && !batch.operations.iter().any(|other| other.op == it.id)
+        };
+        if members.all(here)
+            && let Some(mate) = mirror.mates(op).find(absent)
+        {
+            oracle.fail("R14 together", format!("{op:?} leaves without {mate:?}"));
+        }
+        oracle.note("members sent");
     }
 }
 
@@ -436,8 +474,9 @@ impl Remote for SimRemote {
 
     fn capabilities(&self) -> Capabilities {
         let pull_first = self.shared.pull_first;
+        let groups = self.shared.oracle.groups;
         let versions = !self.shared.server.borrow().opaque;
-        Capabilities { groups: true, whole_record: false, pull_first, versions, times: true }
+        Capabilities { groups, whole_record: false, pull_first, versions, times: true }
     }
 }
 

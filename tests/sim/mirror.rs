@@ -1,6 +1,6 @@
 //! What must be on a disk, kept beside it by applying every changeset, so that checking costs no reading.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use holdfast::memory::Disk;
 use holdfast::model::{
@@ -118,24 +118,40 @@ impl Mirror {
         counts
     }
 
-    /// Whether an operation may rest in the outbox: it needs a person, or waits for one that does.
-    pub(crate) fn may_rest(&self, op: &Operation, depth: usize) -> bool {
-        let waits = |other: &Operation| depth > 0 && self.may_rest(other, depth - 1);
-        match &op.state {
-            OpState::Parked(_) => true,
-            // What left is owed a verdict: it never waits for anybody else's.
-            OpState::Blocked { by, .. } => {
-                !op.is_sealed() && self.ops.values().any(|it| it.id == *by && waits(it))
+    /// The other members of an operation's transaction.
+    pub(crate) fn mates<'a>(&'a self, op: &'a Operation) -> impl Iterator<Item = &'a Operation> {
+        let mate = move |it: &&Operation| it.group == op.group && it.seq != op.seq;
+        self.ops.values().filter(move |it| op.group.is_some() && mate(it))
+    }
+
+    /// Whether an operation may rest in the outbox: it needs a person, or waits for one that does. `groups`: the wire takes
+    /// transactions all or none, so that one that left before waits for its mates again.
+    pub(crate) fn may_rest(&self, op: &Operation, groups: bool) -> bool {
+        let (mut known, mut next) = (BTreeSet::new(), vec![op]);
+        while let Some(op) = next.pop() {
+            if !known.insert(op.seq) {
+                continue;
             }
-            OpState::Queued { .. } => {
-                let before = self
-                    .queue(&op.key)
-                    .any(|it| it.seq < op.seq && it.holds_the_record() && waits(it));
-                let named =
-                    op.refs.iter().filter_map(|key| self.unsettled_create(key, op.seq)).any(waits);
-                !op.is_sealed() && (before || named)
+            match &op.state {
+                OpState::Parked(_) => return true,
+                // What left is owed a verdict: it never waits for anybody else's.
+                OpState::Blocked { by, .. } if !op.is_sealed() => {
+                    next.extend(self.ops.values().filter(|it| it.id == *by));
+                }
+                OpState::Queued { .. } => {
+                    if groups || !op.is_sealed() {
+                        next.extend(self.mates(op));
+                    }
+                    if !op.is_sealed() {
+                        let before = |it: &&Operation| it.seq < op.seq && it.holds_the_record();
+                        next.extend(self.queue(&op.key).filter(before));
+                        let named = |key| self.unsettled_create(key, op.seq);
+                        next.extend(op.refs.iter().filter_map(named));
+                    }
+                }
+                OpState::Blocked { .. } | OpState::InFlight { .. } | OpState::Acked { .. } => {}
             }
-            OpState::InFlight { .. } | OpState::Acked { .. } => false,
         }
+        false
     }
 }

@@ -47,7 +47,7 @@ pub(crate) struct Ledger {
     /// Records of which nobody can say what their user means.
     pub(crate) vague: BTreeSet<EntityKey>,
     /// What each task wrote, and whether its promise was kept.
-    pub(crate) by_task: BTreeMap<u64, OpId>,
+    pub(crate) by_task: BTreeMap<u64, Vec<OpId>>,
     pub(crate) promised: BTreeSet<OpId>,
     /// What a person gave up.
     pub(crate) discarded: BTreeSet<OpId>,
@@ -70,6 +70,8 @@ pub(crate) struct Ledger {
 pub(crate) struct Call {
     pub(crate) key: EntityKey,
     pub(crate) action: Action,
+    /// The other members of a transaction, on other records.
+    pub(crate) others: Vec<(EntityKey, Action)>,
 }
 
 #[derive(Debug, Default)]
@@ -81,6 +83,8 @@ pub(crate) struct Oracle {
     /// Judge behaviour alone, not the looks of rows: a planted bug is to be found by what it does.
     pub(crate) behaviour_only: bool,
     pub(crate) notes: RefCell<BTreeMap<&'static str, u64>>,
+    /// The wire takes transactions all or none.
+    pub(crate) groups: bool,
 }
 
 /// A commit as it happens.
@@ -102,9 +106,9 @@ pub(crate) fn is_private(key: &EntityKey) -> bool {
 }
 
 impl Oracle {
-    pub(crate) fn new(verbose: bool, behaviour_only: bool) -> Self {
+    pub(crate) fn new(verbose: bool, behaviour_only: bool, groups: bool) -> Self {
         let log = verbose.then(RefCell::default);
-        Self { log, behaviour_only, ..Self::default() }
+        Self { log, behaviour_only, groups, ..Self::default() }
     }
 
     pub(crate) fn fail(&self, oracle: &'static str, text: impl Into<String>) {
@@ -191,45 +195,30 @@ impl Oracle {
                 .chain(c.set.settled.iter().map(|row| row.op))
                 .filter(|id| !known(id))
                 .collect();
-            let new = Vec::from_iter(new);
-            let (Some(call), [id]) = (&c.call, new.as_slice()) else {
-                self.fail("P3 conservation", "a write that does not store exactly one id");
+            let Some(call) = &c.call else {
+                self.fail("P3 conservation", "a write that nobody asked for");
                 return;
             };
-            let host = c.is.op(*id).map_or(*id, |op| op.id);
-            ledger.carries.entry(host).or_default().push(*id);
-            ledger.order.entry(call.key.clone()).or_default().push(*id);
-            let accepted = Accepted {
-                device: c.device,
-                tab: c.tab,
-                key: call.key.clone(),
-                action: call.action.clone(),
+            let members = std::iter::once((&call.key, &call.action))
+                .chain(call.others.iter().map(|(key, action)| (key, action)));
+            let members: Vec<(&EntityKey, &Action)> = members.collect();
+            if new.len() != members.len() {
+                let text = format!("{} writes store {} ids", members.len(), new.len());
+                self.fail("P2 all or none", text);
+                return;
+            }
+            // A member is alone on its record: the record says whose id is whose.
+            let on = |id: &OpId, key: &EntityKey| {
+                let lines = c.set.journal.iter().find(|line| line.op == *id).map(|line| &line.key);
+                c.is.op(*id).map(|op| &op.key).or(lines) == Some(key)
             };
-            ledger.writes.insert(*id, accepted);
-            ledger.by_task.insert(c.task, *id);
-            let before = c.was.records.get(&call.key).and_then(|record| record.view.as_ref());
-            let before = replay::of_presence(before).unwrap_or_default();
-            if replay::counts(&call.key) {
-                let after = replay::act(Some(before.clone()), &call.action).unwrap_or_default();
-                let count = |it: &serde_json::Map<String, Value>| {
-                    it.get(COUNTER).and_then(Value::as_i64).unwrap_or_default()
+            for (key, action) in members {
+                let Some(id) = new.iter().find(|id| on(id, key)) else {
+                    self.fail("P2 all or none", format!("nothing is stored on {key:?}"));
+                    return;
                 };
-                ledger.differences.insert(*id, count(&after) - count(&before));
+                self.book_write(c, &mut ledger, *id, key, action);
             }
-            let saw = ledger.saw.entry(host).or_default();
-            for name in touched(&call.action, &before) {
-                let value = before.get(&name).cloned();
-                saw.entry(name).or_default().push(value);
-            }
-            if let Some(named) = named(&call.action)
-                && !matches!(
-                    c.is.records.get(&named).and_then(|record| record.view.as_ref()),
-                    Some(Presence::Live(_))
-                )
-            {
-                ledger.dangling.insert(named);
-            }
-            self.read_your_write(c, call);
         }
         if c.verb == "resolve" {
             ledger.by_person.extend(c.set.ops.values().map(|op| op.id));
@@ -278,17 +267,55 @@ impl Oracle {
         }
     }
 
+    fn book_write(
+        &self,
+        c: &Commit<'_>,
+        ledger: &mut Ledger,
+        id: OpId,
+        key: &EntityKey,
+        action: &Action,
+    ) {
+        let host = c.is.op(id).map_or(id, |op| op.id);
+        ledger.carries.entry(host).or_default().push(id);
+        ledger.order.entry(key.clone()).or_default().push(id);
+        let accepted =
+            Accepted { device: c.device, tab: c.tab, key: key.clone(), action: action.clone() };
+        ledger.writes.insert(id, accepted);
+        ledger.by_task.entry(c.task).or_default().push(id);
+        let before = c.was.records.get(key).and_then(|record| record.view.as_ref());
+        let before = replay::of_presence(before).unwrap_or_default();
+        if replay::counts(key) {
+            let after = replay::act(Some(before.clone()), action).unwrap_or_default();
+            let count = |it: &serde_json::Map<String, Value>| {
+                it.get(COUNTER).and_then(Value::as_i64).unwrap_or_default()
+            };
+            ledger.differences.insert(id, count(&after) - count(&before));
+        }
+        let saw = ledger.saw.entry(host).or_default();
+        for name in touched(action, &before) {
+            let value = before.get(&name).cloned();
+            saw.entry(name).or_default().push(value);
+        }
+        if let Some(named) = named(action)
+            && !matches!(
+                c.is.records.get(&named).and_then(|record| record.view.as_ref()),
+                Some(Presence::Live(_))
+            )
+        {
+            ledger.dangling.insert(named);
+        }
+        self.read_your_write(c, key, action);
+    }
+
     /// P11: the writer sees what it wrote.
-    fn read_your_write(&self, c: &Commit<'_>, call: &Call) {
-        let before = replay::of_presence(
-            c.was.records.get(&call.key).and_then(|record| record.view.as_ref()),
-        );
-        let after = replay::of_presence(
-            c.is.records.get(&call.key).and_then(|record| record.view.as_ref()),
-        );
-        let expected = replay::act(before, &call.action);
+    fn read_your_write(&self, c: &Commit<'_>, key: &EntityKey, action: &Action) {
+        let view = |mirror: &Mirror| {
+            replay::of_presence(mirror.records.get(key).and_then(|record| record.view.as_ref()))
+        };
+        let after = view(c.is);
+        let expected = replay::act(view(c.was), action);
         if after != expected {
-            let text = format!("{:?}: {after:?}, not {expected:?}", call.key);
+            let text = format!("{key:?}: {after:?}, not {expected:?}");
             self.fail("P11 read your writes", text);
         }
     }
@@ -455,6 +482,7 @@ impl Oracle {
         let mut keys: BTreeSet<&EntityKey> = c.set.records.keys().collect();
         keys.extend(&c.set.drop_records);
         keys.extend(c.set.ops.values().map(|op| &op.key));
+        keys.extend(c.set.ops.values().flat_map(|op| c.is.mates(op)).map(|op| &op.key));
         keys.extend(finished(c).filter_map(|seq| c.was.ops.get(&seq)).map(|op| &op.key));
         for key in keys {
             self.monotonic(c, key, server);
@@ -515,14 +543,16 @@ impl Oracle {
     /// The ready index, made again.
     pub(crate) fn ready(&self, is: &Mirror, key: &EntityKey, verb: &str) {
         for op in is.queue(key) {
-            // One that was freed late waits for what left meanwhile, which was made without it.
-            let holds = |it: &&Operation| it.seq < op.seq || it.is_sealed() && !op.is_sealed();
-            let first = !is.queue(key).filter(holds).any(Operation::holds_the_record);
-            let free = op.is_sealed()
-                || op.refs.iter().all(|target| is.unsettled_create(target, op.seq).is_none())
-                    && !matches!(op.assumed, Assumed::After(_));
-            let ready = matches!(op.state, OpState::Queued { .. }) && first && free;
-            if op.ready != ready {
+            let mates = is.mates(op);
+            let together = if self.groups {
+                mates
+                    .filter(|it| !matches!(it.state, OpState::Acked { .. }))
+                    .all(|it| self.is_free(is, it))
+            } else {
+                let mut earlier = mates.filter(|it| it.seq < op.seq && !it.is_sealed());
+                op.is_sealed() || earlier.all(|it| self.is_free(is, it))
+            };
+            if op.ready != (together && self.is_free(is, op)) {
                 self.fail("R11 ready", format!("{verb}: ready is {}: {op:?}", op.ready));
             }
             if let OpState::Blocked { by, .. } = &op.state
@@ -530,7 +560,28 @@ impl Oracle {
             {
                 self.fail("R11 ready", format!("{verb}: blocked by nothing: {op:?}"));
             }
+            let parked = |it: &Operation| matches!(it.state, OpState::Parked(_));
+            if !op.is_sealed() && op.ready && is.mates(op).any(parked) {
+                self.fail("R14 together", format!("{verb}: goes on without a mate: {op:?}"));
+            }
         }
+    }
+
+    /// Whether an operation could leave as far as its record and what it names are concerned.
+    fn is_free(&self, is: &Mirror, op: &Operation) -> bool {
+        // One that was freed late waits for what left meanwhile, which was made without it.
+        let holds = |it: &&Operation| match op.is_sealed() {
+            true => it.is_sealed() && it.seq < op.seq,
+            false => it.is_sealed() || it.seq < op.seq,
+        };
+        let first = !is.queue(&op.key).filter(holds).any(Operation::holds_the_record);
+        let awaits = |target| {
+            let create = is.unsettled_create(target, op.seq);
+            create.is_some_and(|it| !self.groups || op.group.is_none() || it.group != op.group)
+        };
+        let free = op.is_sealed()
+            || !op.refs.iter().any(awaits) && !matches!(op.assumed, Assumed::After(_));
+        matches!(op.state, OpState::Queued { .. }) && first && free
     }
 
     /// P13: whoever has the cursor has the data.

@@ -201,7 +201,12 @@ impl Server {
         }
         let device = batch.operations.first().map_or_else(String::new, |it| it.device.to_string());
         let operations: Vec<core::Operation> = batch.operations.iter().map(operation).collect();
-        let request = core::PushRequest::new(&device, operations.clone());
+        let mut request = core::PushRequest::new(&device, operations.clone());
+        for (submitted, departure) in request.operations.iter_mut().zip(&batch.operations) {
+            submitted.group = departure
+                .group
+                .map(|(id, size)| core::Group { id: id.to_string(), size: size as usize });
+        }
         let had: Vec<u64> = operations.iter().map(|op| self.memory.effects(&op.op_id)).collect();
         let text = |record: Option<core::Record>| {
             let document = record.and_then(|record| record.document);
@@ -224,6 +229,21 @@ impl Server {
             see.fail("protocol", format!("the server refused the request: {answer:?}"));
             return PushReply::halted(Halt::BatchRefused);
         };
+        let pieces = batch.operations.chunk_by(|a, b| a.group.is_some() && a.group == b.group);
+        let mut verdicts = answer.outcomes.iter().map(|it| it.kind == core::OutcomeKind::Applied);
+        let mut effects =
+            operations.iter().zip(&had).map(|(op, had)| self.memory.effects(&op.op_id) > *had);
+        for piece in pieces {
+            let applied: Vec<bool> = verdicts.by_ref().take(piece.len()).collect();
+            let effects: Vec<bool> = effects.by_ref().take(piece.len()).collect();
+            let none = !applied.contains(&true) && !effects.contains(&true);
+            if !none && applied.contains(&false) {
+                see.fail("R14 together", format!("{piece:?}: {applied:?}, effects {effects:?}"));
+            }
+            if piece.len() > 1 {
+                see.note(if none { "transactions refused" } else { "transactions applied" });
+            }
+        }
         for ((departure, op), had) in batch.operations.iter().zip(&operations).zip(had) {
             let has = self.memory.effects(&op.op_id);
             if has > 1 {

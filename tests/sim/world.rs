@@ -199,6 +199,7 @@ impl World {
         let quick_reads = tape.pick(2) == 0;
         rules.resolver = tape.pick(4) != 3;
         let pull_first = tape.pick(4) == 3;
+        let groups = tape.pick(4) != 3;
         let few = tape.pick(4) == 3;
         let opaque = tape.pick(4) == 3;
         let frozen = tape.pick(4) == 3;
@@ -214,7 +215,7 @@ impl World {
             resolver: rules.resolver,
             devices: (0..DEVICES).map(|_| Device::default().into()).collect(),
             server: Server::new(page, most, swarm.poison > 0, opaque, frozen).into(),
-            oracle: Oracle::new(verbose, behaviour_only),
+            oracle: Oracle::new(verbose, behaviour_only, groups),
             task: 0.into(),
             calls: BTreeMap::new().into(),
             alive: Vec::new().into(),
@@ -812,7 +813,8 @@ impl World {
         }
         let tab = tabs[self.pick(tabs.len())];
         match self.byte() {
-            0..=179 => self.write(device, tab),
+            0..=149 => self.write(device, tab),
+            150..=179 => self.transact(device, tab),
             180..=214 => self.decide(device, tab),
             215..=225 => {
                 let engine = Rc::clone(&self.tabs[&tab].1);
@@ -858,6 +860,51 @@ impl World {
     }
 
     fn write(&mut self, device: usize, tab: u32) {
+        let Some((key, request)) = self.draw(device, &[]) else { return };
+        let action = request.action.clone();
+        self.shared
+            .oracle
+            .say(|| format!("{} d{device} t{tab} writes {key:?} {action:?}", self.steps));
+        let engine = Rc::clone(&self.tabs[&tab].1);
+        let shared = Rc::clone(&self.shared);
+        let task = self.spawn(tab, "write", async move {
+            let written = engine.write(request).await.map(|written| vec![written.op]);
+            judge_written(&shared, device, written);
+        });
+        self.shared.calls.borrow_mut().insert(task, Call { key, action, others: Vec::new() });
+    }
+
+    /// Several writes at once, each on a record of its own; orders may name customers that are made with them.
+    fn transact(&mut self, device: usize, tab: u32) {
+        let mut drawn: Vec<(EntityKey, WriteRequest)> = Vec::new();
+        for _ in 0..2 + self.pick(2) {
+            let made = drawn.iter().filter(|(key, it)| {
+                key.collection == "customers" && matches!(it.action, Action::Create(_))
+            });
+            let made: Vec<String> = made.map(|(key, _)| key.id.clone()).collect();
+            let member = self.draw(device, &made);
+            drawn.extend(member.filter(|(key, _)| drawn.iter().all(|(known, _)| known != key)));
+        }
+        let mut members = drawn.iter().map(|(key, it)| (key.clone(), it.action.clone()));
+        let Some((key, action)) = members.next() else { return };
+        let others = members.collect();
+        self.shared
+            .oracle
+            .say(|| format!("{} d{device} t{tab} writes together {drawn:?}", self.steps));
+        let requests = drawn.into_iter().map(|(_, request)| request).collect();
+        let engine = Rc::clone(&self.tabs[&tab].1);
+        let shared = Rc::clone(&self.shared);
+        let task = self.spawn(tab, "write", async move {
+            let written = engine.transaction(requests).await;
+            shared.oracle.note("transactions");
+            let ops = written.map(|it| it.into_iter().map(|(_, op)| op).collect());
+            judge_written(&shared, device, ops);
+        });
+        self.shared.calls.borrow_mut().insert(task, Call { key, action, others });
+    }
+
+    /// What a user may write; customers may be named though they are not there yet.
+    fn draw(&mut self, device: usize, made: &[String]) -> Option<(EntityKey, WriteRequest)> {
         let kind = self.byte();
         let key = match kind {
             0..=15 => EntityKey::new("counts", format!("p{device}-{}", self.pick(2))),
@@ -874,9 +921,9 @@ impl World {
             224..=255 => EntityKey::new("orders", format!("o{device}-{}", self.name())),
         };
         if self.banned.contains(&key) {
-            return;
+            return None;
         }
-        let (live, customers) = {
+        let (live, mut customers) = {
             let place = self.shared.devices[device].borrow();
             let is_live = |key: &EntityKey| {
                 let view = place.mirror.records.get(key).and_then(|record| record.view.as_ref());
@@ -891,6 +938,7 @@ impl World {
                 .collect();
             (is_live(&key), customers)
         };
+        customers.extend_from_slice(made);
         let mut content = String::new();
         for name in ["a", "b", "c"] {
             if self.pick(2) == 0 {
@@ -935,46 +983,12 @@ impl World {
             (191..=240, true) | (241..=255, false) => Action::Remove,
             (241..=255, true) => Action::Create(document(&text(&content))),
         };
-        self.shared
-            .oracle
-            .say(|| format!("{} d{device} t{tab} writes {key:?} {action:?}", self.steps));
         let priorities =
             [None, None, None, None, None, Some(Priority::Low), None, Some(Priority::High)];
         let priority = priorities[self.pick(priorities.len())];
-        let engine = Rc::clone(&self.tabs[&tab].1);
-        let request = WriteRequest {
-            collection: key.collection.clone(),
-            id: Some(key.id.clone()),
-            action: action.clone(),
-            priority,
-        };
-        let shared = Rc::clone(&self.shared);
-        let task = self.spawn(tab, "write", async move {
-            match engine.write(request).await {
-                Ok(written) => {
-                    shared.oracle.note("writes accepted");
-                    let mut ledger = shared.oracle.ledger.borrow_mut();
-                    match ledger.by_task.get(&shared.task.get()).copied() {
-                        Some(id) => drop(ledger.promised.insert(id)),
-                        None => {
-                            let text = format!("{} was accepted and not stored", written.op);
-                            shared.oracle.fail("P1 accepted is durable", text);
-                        }
-                    }
-                    drop(ledger);
-                    let place = shared.devices[device].borrow();
-                    if matches!(follow(&place.mirror, written.op), Chain::Lost(_)) {
-                        let text = format!("{} was accepted and is nowhere", written.op);
-                        shared.oracle.fail("P1 accepted is durable", text);
-                    }
-                }
-                Err(error) => {
-                    shared.oracle.say(|| format!("    refused: {error}"));
-                    shared.oracle.note("writes refused");
-                }
-            }
-        });
-        self.shared.calls.borrow_mut().insert(task, Call { key, action });
+        let collection = key.collection.clone();
+        let request = WriteRequest { collection, id: Some(key.id.clone()), action, priority };
+        Some((key, request))
     }
 
     /// A person wants back what lost a conflict.
@@ -996,7 +1010,10 @@ impl World {
         self.shared.oracle.say(|| format!("{} d{device} t{tab} restores {id}", self.steps));
         self.shared.oracle.note("restorations");
         let task = self.spawn(tab, "restore", async move { drop(engine.restore(id).await) });
-        self.shared.calls.borrow_mut().insert(task, Call { key: conflict.key, action });
+        self.shared
+            .calls
+            .borrow_mut()
+            .insert(task, Call { key: conflict.key, action, others: Vec::new() });
     }
 
     /// What the users of a device see of a record.
@@ -1092,7 +1109,10 @@ impl World {
                     drop(engine.retry(id, Some(&patch)).await);
                 });
                 let key = EntityKey::new("", "");
-                self.shared.calls.borrow_mut().insert(task, Call { key, action });
+                self.shared
+                    .calls
+                    .borrow_mut()
+                    .insert(task, Call { key, action, others: Vec::new() });
             }
         }
     }
@@ -1173,7 +1193,9 @@ impl World {
             if let Some(conflict) = mirror.conflicts.values().find(|it| it.asks_resolver()) {
                 return Some(format!("d{index} still asks the resolver about {conflict:?}"));
             }
-            if let Some(op) = mirror.ops.values().find(|op| !mirror.may_rest(op, 20)) {
+            if let Some(op) =
+                mirror.ops.values().find(|op| !mirror.may_rest(op, shared.oracle.groups))
+            {
                 return Some(format!("d{index} still has {op:?}"));
             }
             let Some(row) = mirror.cursors.values().next() else {
@@ -1398,6 +1420,38 @@ impl World {
             self.step();
         }
         self.shared.oracle.fail("R9 outcomes", "an outcome is never told");
+    }
+}
+
+/// P1: what was accepted is stored.
+fn judge_written(
+    shared: &Shared,
+    device: usize,
+    written: Result<Vec<holdfast::model::OpId>, holdfast::model::SyncError>,
+) {
+    let ops = match written {
+        Ok(ops) => ops,
+        Err(error) => {
+            shared.oracle.say(|| format!("    refused: {error}"));
+            shared.oracle.note("writes refused");
+            return;
+        }
+    };
+    shared.oracle.note("writes accepted");
+    let mut ledger = shared.oracle.ledger.borrow_mut();
+    let ids = ledger.by_task.get(&shared.task.get()).cloned().unwrap_or_default();
+    if ids.len() != ops.len() {
+        let text = format!("{ops:?} were accepted, {ids:?} stored");
+        shared.oracle.fail("P1 accepted is durable", text);
+    }
+    ledger.promised.extend(ids);
+    drop(ledger);
+    let place = shared.devices[device].borrow();
+    for op in ops {
+        if matches!(follow(&place.mirror, op), Chain::Lost(_)) {
+            let text = format!("{op} was accepted and is nowhere");
+            shared.oracle.fail("P1 accepted is durable", text);
+        }
     }
 }
 

@@ -32,6 +32,8 @@ impl Draft<'_> {
                 self.unsettled_create(&key, *referrer).is_some_and(|create| create.seq == seq)
             }));
         }
+        // A transaction is one thing: what did not leave yet stays with the one that is kept (R14).
+        followers.extend(self.mates(op).map(|mate| mate.seq));
         for follower in followers {
             let Some(op) = self.ops.get(&follower) else { continue };
             let blocks = match &op.state {
@@ -65,8 +67,14 @@ impl Draft<'_> {
             Assumed::Nothing | Assumed::At(_) | Assumed::Unknown => None,
         };
         let creates = op.refs.iter().filter_map(|key| self.unsettled_create(key, op.seq));
-        let causes: Vec<_> =
-            conflicted.into_iter().chain(after).chain(creates).filter_map(of).collect();
+        let mates = self.mates(op);
+        let causes: Vec<_> = conflicted
+            .into_iter()
+            .chain(after)
+            .chain(creates)
+            .chain(mates)
+            .filter_map(of)
+            .collect();
         causes.iter().find(|(_, visible)| !visible).or(causes.first()).copied()
     }
 
@@ -84,6 +92,7 @@ impl Draft<'_> {
             }
         }
         self.block_again(&blocked);
+        self.moved.extend(blocked);
     }
 
     /// Blocks those that have a cause. A retried create stands behind what names it, so one walk in the order of places is not

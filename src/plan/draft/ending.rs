@@ -13,6 +13,8 @@ pub(in crate::plan) struct Load {
 impl Draft<'_> {
     /// Brings every touched record into order and turns the difference into a changeset.
     pub(in crate::plan) fn finish<T>(mut self, output: impl FnOnce(Notice) -> T) -> Decision<T> {
+        self.one_for_each_record();
+        self.untangle();
         let mut done = Set::new();
         loop {
             let touched = std::mem::take(&mut self.touched);
@@ -32,6 +34,10 @@ impl Draft<'_> {
         // Whatever happened to a record may be what an operation that names it waited for.
         let concerned =
             |op: &&Operation| done.contains(&op.key) || op.refs.iter().any(|it| done.contains(it));
+        let mut groups = std::mem::take(&mut self.groups);
+        groups.extend(self.ops.values().filter(concerned).filter_map(|op| op.group));
+        let concerned =
+            |op: &&Operation| concerned(op) || op.group.is_some_and(|it| groups.contains(&it));
         let waits = |op: &Operation| {
             let mut refs = op.refs.clone();
             refs.retain(|key| self.creates_before(key, op.seq).next().is_some());
@@ -41,6 +47,11 @@ impl Draft<'_> {
         for (seq, refs, ready) in waits {
             if let Some(op) = self.ops.get_mut(&seq) {
                 (op.refs, op.ready) = (refs, ready);
+            }
+        }
+        if self.rules.wire.groups {
+            for group in groups {
+                self.leave_together(group);
             }
         }
         for (seq, op) in &self.ops {

@@ -527,11 +527,20 @@ impl Draft<'_> {
         if planted::has(Bug::BlockedInTheWay) && matches!(op.state, OpState::Blocked { .. }) {
             return true;
         }
+        self.is_free(op) && (op.group.is_none() || self.is_ready_with_mates(op))
+    }
+
+    /// Whether an operation could leave now as far as its record and what it names are concerned.
+    pub(super) fn is_free(&self, op: &Operation) -> bool {
+        let waits_for = |key| {
+            let create = self.unsettled_create(key, op.seq);
+            create.is_some_and(|create| !self.goes_with(op, create))
+        };
         matches!(op.state, OpState::Queued { .. })
             && !matches!(op.assumed, Assumed::After(_) if !op.is_sealed())
             && self.first(&op.key).is_some_and(|first| first.seq == op.seq)
             && (op.is_sealed()
                 || planted::has(Bug::ReferenceFirst)
-                || op.refs.iter().all(|key| self.unsettled_create(key, op.seq).is_none()))
+                || !op.refs.iter().any(waits_for))
     }
 }

@@ -8,6 +8,7 @@ mod blocking;
 mod carrying;
 mod ending;
 mod generation;
+mod grouping;
 mod judging;
 mod naming;
 
@@ -20,9 +21,9 @@ use crate::model::Wall;
 use crate::model::map::sort;
 use crate::model::{
     Asks, Assumed, Base, Before, Changeset, Conflict, ConflictId, ConflictKind, Ctx, Decider,
-    Decision, Document, Edit, EntityKey, Epoch, Fate, Intent, JournalLine, Meta, OpId, OpState,
-    Operation, Parked, Path, Presence, Record, Resolved, Rules, Seq, Settled, Slot, Snapshot,
-    Version,
+    Decision, Document, Edit, EntityKey, Epoch, Fate, GroupId, Intent, JournalLine, Meta, OpId,
+    OpState, Operation, Parked, Path, Presence, Record, Resolved, Rules, Seq, Settled, Slot,
+    Snapshot, Version,
 };
 use crate::model::{edit, operation};
 use crate::planted::{self, Bug};
@@ -50,6 +51,8 @@ pub(super) struct Draft<'a> {
     ops: Map<Seq, Operation>,
     /// The places of every record, in order: a create may have thousands of operations behind it.
     places: Vec<(EntityKey, Seq)>,
+    /// The places of every transaction's members, in order.
+    grouped: Vec<(GroupId, Seq)>,
     pub(super) conflicts: Map<ConflictId, Conflict>,
     /// From the server's ids to own ones: those that were read, and those that this transaction makes.
     pub(super) aliases: Map<EntityKey, String>,
@@ -59,6 +62,10 @@ pub(super) struct Draft<'a> {
     /// The generation that a full pull is building (R25).
     pub(super) building: Option<u32>,
     touched: Set<EntityKey>,
+    /// Transactions of which a member came, went or changed.
+    groups: Set<GroupId>,
+    /// Operations that a person's decision put elsewhere or set free.
+    pub(super) moved: Vec<Seq>,
     ids: u32,
 }
 
@@ -72,6 +79,9 @@ impl<'a> Draft<'a> {
         let mut places: Vec<_> = was.ops.values().map(|op| (op.key.clone(), op.seq)).collect();
         sort(&mut places);
         let rebuilt = was.cursors.values().filter(|row| row.rebuilding);
+        let mut grouped: Vec<_> =
+            was.ops.values().filter_map(|op| op.group.map(|group| (group, op.seq))).collect();
+        sort(&mut grouped);
         Self {
             was,
             ctx,
@@ -79,6 +89,7 @@ impl<'a> Draft<'a> {
             records: was.records.clone(),
             ops: was.ops.clone(),
             places,
+            grouped,
             conflicts: was.conflicts.clone(),
             aliases: was.aliases.clone(),
             meta: was.meta.clone(),
@@ -86,6 +97,8 @@ impl<'a> Draft<'a> {
             notice: Notice::default(),
             building: rebuilt.map(|row| row.generation).max(),
             touched: Set::new(),
+            groups: Set::new(),
+            moved: Vec::new(),
             ids: FIRST_ID,
         }
     }
@@ -225,6 +238,7 @@ impl<'a> Draft<'a> {
                 next.extend(self.of(&op.key).map(|before| before.seq).filter(|it| *it < op.seq));
                 let named = op.refs.iter().filter_map(|it| self.unsettled_create(it, op.seq));
                 next.extend(named.map(|create| create.seq));
+                next.extend(self.mates(op).map(|mate| mate.seq));
             }
         }
         false
@@ -256,6 +270,7 @@ impl<'a> Draft<'a> {
     pub(super) fn op_mut(&mut self, seq: Seq) -> Option<&mut Operation> {
         let op = self.ops.get_mut(&seq)?;
         self.touched.insert(op.key.clone());
+        self.groups.extend(op.group);
         Some(op)
     }
 
@@ -281,6 +296,12 @@ impl<'a> Draft<'a> {
         if let Err(at) = self.places.binary_search(&place) {
             self.places.insert(at, place);
         }
+        if let Some(group) = op.group {
+            self.groups.insert(group);
+            if let Err(at) = self.grouped.binary_search(&(group, op.seq)) {
+                self.grouped.insert(at, (group, op.seq));
+            }
+        }
         self.ops.insert(op.seq, op);
     }
 
@@ -289,6 +310,10 @@ impl<'a> Draft<'a> {
         let op = self.ops.remove(&seq)?;
         if let Ok(at) = self.places.binary_search(&(op.key.clone(), seq)) {
             self.places.remove(at);
+        }
+        if let Some(group) = op.group {
+            self.groups.insert(group);
+            self.grouped.retain(|place| *place != (group, seq));
         }
         self.touched.insert(op.key.clone());
         let counts = &mut self.meta.counts;
@@ -349,7 +374,7 @@ impl<'a> Draft<'a> {
         let id = self.next_id();
         let Some(old) = self.finish_op(seq, Fate::Superseded(id)) else { return };
         self.meta.counts.derived += 1;
-        let old_id = old.id;
+        let (old_id, grouped) = (old.id, old.group.is_some());
         self.add(Operation {
             id,
             intent,
@@ -365,6 +390,10 @@ impl<'a> Draft<'a> {
             ..old
         });
         self.repoint(old_id, id);
+        if grouped {
+            // Nothing new goes on while a mate waits for a person (R14).
+            self.block_again(&[seq]);
+        }
     }
 
     /// Whoever named `old` names `new`.

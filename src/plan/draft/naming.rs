@@ -200,6 +200,7 @@ impl Draft<'_> {
         let (seq, replaces) = (self.next_seq(), Some(old.id));
         let was = old.id;
         self.add(Operation { seq, id, folded: Vec::new(), replaces, ready: false, ..old });
+        self.moved.push(seq);
         self.repoint(was, id);
     }
 
