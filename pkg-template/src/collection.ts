@@ -196,7 +196,11 @@ class Live<T> {
 
 /** The receipt of a write; asks for the verdict when somebody wants to know it. */
 export function receipt(core: Core, text: string): Receipt {
-  const { id, opId } = JSON.parse(text) as { id: Id; opId: string };
+  return receiptOf(core, JSON.parse(text) as { id: Id; opId: string });
+}
+
+/** The same, of what was read already. */
+export function receiptOf(core: Core, { id, opId }: { id: Id; opId: string }): Receipt {
   let synced: Promise<Outcome> | undefined;
   return {
     id,
@@ -230,7 +234,7 @@ export function checkId(id: unknown, what = "id"): asserts id is Id {
 }
 
 /** Where the document carries the record's id, it may be left out there but not be another one. */
-function sameId(field: string, inside: unknown, id: Id): void {
+export function sameId(field: string, inside: unknown, id: Id): void {
   if (inside !== undefined && inside !== id) {
     throw new HoldfastError("invalid-value", `${field}: is not the record's id`, { path: field });
   }

@@ -86,6 +86,12 @@ export class Core {
     return await abortable(answer, signal);
   }
 
+  /** One call that answers at once; throws after the end. */
+  ask<T>(say: (door: Door) => T): T {
+    if (this.#ended) throw this.#again(this.#ended);
+    return this.#enter(say);
+  }
+
   /** One call that answers at once; quiet after the end. */
   tell(say: (door: Door) => void): void {
     if (this.#ended) return;

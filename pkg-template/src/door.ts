@@ -28,6 +28,10 @@ export interface Door {
     priority: string | undefined,
   ): Promise<string>;
   remove(collection: string, id: string, priority: string | undefined): Promise<string>;
+  /**
+   * Text of a list of `{collection, kind, id, priority?, content?}`, stored all or none; text of a list of what every write gives.
+   */
+  transaction(members: string): Promise<string>;
   /** Text of an entity. */
   get(collection: string, id: string): Promise<string | undefined>;
   /** Text of a page. */

@@ -7,6 +7,7 @@ import { door } from "./load.js";
 import { doorOptions } from "./options.js";
 import { OutboxView } from "./outbox.js";
 import { remoteCallbacks } from "./remote.js";
+import { transact } from "./transaction.js";
 import type * as types from "./types.js";
 import type {
   Abortable,
@@ -22,8 +23,10 @@ import type {
   Observable,
   OpenOptions,
   Outcome,
+  Receipt,
   Status,
   SyncOptions,
+  Transaction,
   Unsubscribe,
 } from "./types.js";
 
@@ -34,6 +37,7 @@ class Manager<D extends Documents<D>> implements types.SyncManager<D> {
   readonly conflicts: ConflictsView;
   readonly #core: Core;
   readonly #collections: ReadonlyMap<string, RecordCollection<unknown>>;
+  readonly #declared: readonly (readonly [string, CollectionOptions])[];
 
   constructor(core: Core, options: OpenOptions<D>) {
     this.name = options.name;
@@ -41,8 +45,9 @@ class Manager<D extends Documents<D>> implements types.SyncManager<D> {
     this.outbox = new OutboxView(core);
     this.conflicts = new ConflictsView(core);
     this.#core = core;
+    this.#declared = Object.entries<CollectionOptions>(options.collections);
     this.#collections = new Map(
-      Object.entries<CollectionOptions>(options.collections).map(([name, given]) => [
+      this.#declared.map(([name, given]) => [
         name,
         new RecordCollection<unknown>(core, name, given),
       ]),
@@ -65,6 +70,13 @@ class Manager<D extends Documents<D>> implements types.SyncManager<D> {
       );
     }
     return collection as Collection<unknown> as Collection<DocumentOf<D[K]>>;
+  }
+
+  async transaction(
+    callback: (tx: Transaction<D>) => void,
+    options: Abortable = {},
+  ): Promise<readonly Receipt[]> {
+    return await transact(this.#core, this.#declared, callback, options);
   }
 
   async sync(options: SyncOptions = {}): Promise<CycleReport> {

@@ -406,6 +406,26 @@ export interface SyncManager<D extends Documents<D>> {
   /** One of the collections given to `open`; any other name throws `"unknown-collection"`. */
   collection<K extends keyof D & string>(name: K): Collection<DocumentOf<D[K]>>;
   /**
+   * Stores several writes all or none, in the order in which `callback` makes them, and gives their receipts in that order. The
+   * callback only records: it reads nothing, returns at once, and where it throws (`"aborted"`, with the cause) or waits
+   * (`"invalid-value"`) nothing is stored. Where one member is refused, all are, and `path` says which: `members/2`.
+   *
+   * A record has one operation in a transaction: several writes of it become one, or are refused with `"invalid-value"`. A
+   * transaction has at most 50 members. The standard protocol takes one all or none; to another backend its members go in order.
+   * When the server does not take a member, the others wait until a person has decided on it.
+   *
+   * @example
+   * const [customer, order] = await sync.transaction((tx) => {
+   *   const customerId = tx.customers.create({ name: "Ada" });
+   *   tx.orders.create({ ...sale, customerId });
+   *   tx.orders.patch("order-1", { status: "paid" });
+   * });
+   */
+  transaction(
+    callback: (tx: Transaction<D>) => void,
+    options?: Abortable,
+  ): Promise<readonly Receipt[]>;
+  /**
    * Runs one cycle now: what can leave is pushed, then changes are pulled. Resolves when a cycle has ended that began after the
    * call, in whichever tab sends. Rejects with `"unreachable"`, `"auth-required"` or `"protocol-error"` where it broke off;
    * nothing is lost then, and it is tried again by itself.
@@ -591,6 +611,59 @@ export interface Collection<T> {
   list(query?: Query): Promise<Page<T>>;
   /** The same, kept up to date in every tab. It reads while somebody is subscribed. */
   live(query?: Query): Observable<LiveList<T>>;
+}
+
+/**
+ * Where a transaction writes: one recorder for each collection, by its name.
+ *
+ * @example
+ * await sync.transaction((tx) => {
+ *   tx.orders.patch("order-1", { status: "paid" });
+ *   tx.customers.patch("c1", { name: "Ada" });
+ * });
+ */
+export type Transaction<D extends Documents<D>> = {
+  readonly [K in keyof D & string]: TransactionCollection<DocumentOf<D[K]>>;
+};
+
+/**
+ * Options of a member of a transaction. All of it is as urgent as its most urgent member.
+ *
+ * @example
+ * await sync.transaction((tx) => tx.orders.remove("order-1", { priority: "high" }));
+ */
+export interface MemberOptions {
+  readonly priority?: Priority;
+}
+
+/**
+ * Options of `create` in a transaction.
+ *
+ * @example
+ * await sync.transaction((tx) => void tx.orders.create(sale, { id: "order-1" }));
+ */
+export interface MemberCreateOptions extends MemberOptions {
+  readonly id?: Id;
+}
+
+/**
+ * The writes of a {@link Collection}, recorded for a transaction.
+ *
+ * @example
+ * await sync.transaction((tx) => {
+ *   const customerId = tx.customers.create({ name: "Ada" });
+ *   tx.orders.patch("order-1", { customerId });
+ * });
+ */
+export interface TransactionCollection<T> {
+  /** Makes a record and gives its id, so that other members can name it. */
+  create(document: T, options?: MemberCreateOptions): Id;
+  /** Changes members of a record, by RFC 7396. */
+  patch(id: Id, patch: MergePatch<T>, options?: MemberOptions): void;
+  /** Gives a record a whole new content. */
+  replace(id: Id, document: T, options?: MemberOptions): void;
+  /** Removes a record. */
+  remove(id: Id, options?: MemberOptions): void;
 }
 
 /* ------------------------------------------------------------------ syncing */

@@ -3,10 +3,12 @@
 use std::fmt::Display;
 
 use super::errors::refused;
+use super::options::priority;
 use super::text::{Members, Object, elements, list};
 use crate::engine::metrics::{CLASSES, KINDS, Span};
 use crate::engine::{
     Commit, CycleReport, Drained, Entity, EntityState, Metrics, Progress, Spell, Verdict,
+    WriteRequest,
 };
 use crate::model::json::{quote, unquote};
 use crate::model::map::sort;
@@ -16,6 +18,7 @@ use crate::model::{
     SyncError,
 };
 use crate::plan::transfer::Imported;
+use crate::plan::write::Action;
 
 /// The text of a document. `json.ts` has checked it; only a caller that goes around it sees these errors.
 pub(super) fn document(text: &str) -> Result<Document, SyncError> {
@@ -28,6 +31,44 @@ pub(super) fn document(text: &str) -> Result<Document, SyncError> {
 
 pub(super) fn written(id: &str, op: OpId) -> String {
     Object::new().text("id", id).id("opId", &op).end()
+}
+
+pub(super) fn written_together(writes: &[(EntityKey, OpId)]) -> String {
+    list(writes.iter().map(|(key, op)| written(&key.id, *op)))
+}
+
+/// The members of a transaction, as `transaction.ts` recorded them.
+pub(super) fn members(text: &str) -> Result<Vec<WriteRequest>, SyncError> {
+    let wrong = || refused(Code::InvalidValue, "members", "not what the door expects");
+    let mut requests = Vec::new();
+    for (index, member) in elements(text).ok_or_else(wrong)?.iter().enumerate() {
+        let at = |error: SyncError| {
+            let path = error.path.clone().unwrap_or_default();
+            error.at(format!("members/{index}/{path}"))
+        };
+        let member = Members::read(member.text()).ok_or_else(wrong)?;
+        let content = || document(member.raw("content").unwrap_or_default()).map_err(at);
+        let action = match &*member.text("kind").ok_or_else(wrong)? {
+            "create" => Action::Create(content()?),
+            "patch" => Action::Patch(content()?),
+            "replace" => Action::Replace(content()?),
+            "remove" => Action::Remove,
+            _ => return Err(wrong()),
+        };
+        let priority = urgency(member.text("priority").as_deref()).map_err(at)?;
+        let collection = member.text("collection").ok_or_else(wrong)?;
+        requests.push(WriteRequest { collection, id: member.text("id"), action, priority });
+    }
+    Ok(requests)
+}
+
+/// How urgent a write says that it is.
+pub(super) fn urgency(name: Option<&str>) -> Result<Option<Priority>, SyncError> {
+    match name.map(priority) {
+        Some(None) => Err(refused(Code::InvalidValue, "priority", "high, normal or low")),
+        Some(urgency) => Ok(urgency),
+        None => Ok(None),
+    }
 }
 
 pub(super) fn entity(entity: &Entity) -> String {

@@ -14,7 +14,7 @@ use super::callbacks::Callbacks;
 use super::convert;
 use super::errors::{refused, thrown};
 use super::host::{DoorHost, DoorRemote, DoorResolver, DoorStore, Place};
-use super::options::{Options, priority};
+use super::options::Options;
 use super::remote::JsRemote;
 use super::text::{Members, Object, list};
 use crate::browser::{
@@ -152,6 +152,15 @@ impl Door {
     /// Takes a record away.
     pub fn remove(&self, collection: String, id: String, priority: Option<String>) -> Promise {
         self.write(collection, Some(id), Ok(Action::Remove), priority)
+    }
+
+    /// Stores writes all or none.
+    pub fn transaction(&self, members: &str) -> Promise {
+        let (engine, members) = (self.engine(), convert::members(members));
+        promise(async move {
+            let written = engine.transaction(members?).await?;
+            Ok(Some(convert::written_together(&written)))
+        })
     }
 
     /// A record.
@@ -399,13 +408,7 @@ impl Door {
     ) -> Promise {
         let engine = self.engine();
         promise(async move {
-            let urgency = match urgency.as_deref().map(priority) {
-                Some(None) => {
-                    return Err(refused(Code::InvalidValue, "priority", "high, normal or low"));
-                }
-                Some(urgency) => urgency,
-                None => None,
-            };
+            let urgency = convert::urgency(urgency.as_deref())?;
             let request = WriteRequest { collection, id, action: action?, priority: urgency };
             let written = engine.write(request).await?;
             Ok(Some(convert::written(&written.key.id, written.op)))

@@ -162,10 +162,7 @@ fn accept(
     };
     let key = s.own_key(&write.key);
     let view = draft.view(&key);
-    let action = match in_own_ids(s, &write.action, &collection.references) {
-        Ok(action) => action,
-        Err(error) => return Err(error),
-    };
+    let action = in_own_ids(s, &write.action, &collection.references)?;
     let intent = match intent_of(&action, view.as_ref()) {
         Ok(intent) => intent,
         Err(Refused::RemovedAlready) => {

@@ -30,9 +30,9 @@ impl Draft<'_> {
 
     /// A new transaction of which a member stands on something that waits for a person waits with it.
     pub(in crate::plan) fn block_with_mates(&mut self, group: GroupId) {
-        let blocked = self.members(group).find_map(|op| match op.state {
-            OpState::Blocked { by, visible } => Some((op.seq, by, visible)),
-            _ => None,
+        let blocked = self.members(group).find_map(|op| {
+            let OpState::Blocked { by, visible } = op.state else { return None };
+            Some((op.seq, by, visible))
         });
         if let Some((seq, by, visible)) = blocked {
             self.block_followers(seq, by, visible);
@@ -68,13 +68,9 @@ impl Draft<'_> {
     /// What leaves in one piece waits for the same time: the latest of those planned by the present leader.
     pub(super) fn leave_together(&mut self, group: GroupId) {
         let term = self.meta.term;
-        let planned = |op: &Operation| match op.state {
-            OpState::Queued { not_before: Some(at), under }
-                if under.is_none_or(|it| it == term) =>
-            {
-                Some(at)
-            }
-            _ => None,
+        let planned = |op: &Operation| {
+            let OpState::Queued { not_before, under } = op.state else { return None };
+            not_before.filter(|_| under.is_none_or(|it| it == term))
         };
         let latest: Option<Wall> = self.members(group).filter_map(planned).max();
         let Some(latest) = latest else { return };
