@@ -147,7 +147,11 @@ impl Walk {
             let action = match action {
                 Action::Create(text) if live => Action::Patch(text),
                 Action::Patch(text) | Action::Replace(text) if !live => Action::Create(text),
-                action => action,
+                action @ (Action::Create(_)
+                | Action::Patch(_)
+                | Action::Replace(_)
+                | Action::Remove
+                | Action::Restore { .. }) => action,
             };
             actions.push((key, action));
         }
