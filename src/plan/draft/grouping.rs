@@ -107,7 +107,7 @@ impl Draft<'_> {
             let Some(op) = self.ops.get(&seq).filter(|op| op.is_fresh()) else { continue };
             let whole = self.rules.wire.groups;
             let mate = |other: &Operation| other.group == Some(group);
-            let mut before = self.awaited(op);
+            let mut before = self.waited_for(op);
             before.retain(|seq| !whole || self.ops.get(seq).is_some_and(|other| !mate(other)));
             // In one piece every member waits for every other; in order only the later for the earlier.
             if self.walk(before, |other| mate(other) && (whole || other.seq > seq)) {
@@ -146,10 +146,10 @@ impl Draft<'_> {
             if found(op) {
                 return true;
             }
-            next.extend(self.awaited(op));
+            next.extend(self.waited_for(op));
             for other in self.mates(op) {
                 if self.rules.wire.groups || other.seq < op.seq && !other.is_sealed() {
-                    next.extend(self.awaited(other));
+                    next.extend(self.waited_for(other));
                 }
             }
         }
@@ -157,7 +157,7 @@ impl Draft<'_> {
     }
 
     /// What an operation itself waits for. A sealed one waits for nothing but its transaction.
-    fn awaited(&self, op: &Operation) -> Vec<Seq> {
+    fn waited_for(&self, op: &Operation) -> Vec<Seq> {
         if op.is_sealed() {
             return Vec::new();
         }
