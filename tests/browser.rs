@@ -14,14 +14,14 @@ use holdfast::browser::{
 use holdfast::layout::{self, Part, RowChange};
 use holdfast::memory::contract::{Bench, both, cut};
 use holdfast::model::{
-    Changeset, Durability, EntityKey, JournalLine, Meta, Millis, Need, Record, Root, Snapshot,
-    StoreError, Verb,
+    Changeset, Durability, EntityKey, JournalLine, Meta, Millis, Need, OpId, Record, Root,
+    Snapshot, StoreError, Verb,
 };
 use holdfast::port::{
     Clock, Fetch, FetchError, HttpRequest, HttpResponse, Leadership, Method, RawStore, Rng,
 };
 use js_sys::{Array, Function, Object, Promise, Reflect};
-use rexie::{ObjectStore, Rexie, TransactionMode};
+use rexie::{Index, ObjectStore, Rexie, TransactionMode};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::{JsFuture, spawn_local};
 use wasm_bindgen_test::{wasm_bindgen_test, wasm_bindgen_test_configure};
@@ -44,7 +44,7 @@ impl Bench for InBrowser {
     }
 
     async fn change(&self, name: &str, _: &IdbStore, change: RowChange) {
-        let database = raw_open(name, 1).await.expect("opened");
+        let database = raw_open(name, layout::VERSION).await.expect("opened");
         match change {
             RowChange::Put { store, key, row } => {
                 let value = Object::new();
@@ -208,6 +208,71 @@ async fn an_upgrade_keeps_every_row() {
     let store = IdbStore::open("upgrade", settings).await.expect("upgraded");
     assert_eq!(counted(&store).await, Ok((1, 1, 1)));
     store.close();
+}
+
+/// The table of stores as version 1 had it; an index with `true` takes many keys of a row.
+const FIRST_STORES: &[(&str, &[(&str, bool)])] = &[
+    ("records", &[]),
+    (
+        "outbox",
+        &[("entity", false), ("ready", false), ("refs", true), ("ids", true), ("flight", false)],
+    ),
+    ("conflicts", &[]),
+    ("cursors", &[]),
+    ("meta", &[]),
+    ("journal", &[]),
+    ("quarantine", &[]),
+    ("aliases", &[]),
+    ("settled", &[("at", false)]),
+    ("flights", &[]),
+];
+
+/// An operation as version 1 stored it.
+const FIRST_ROW: &str = r#"{"seq":7,"id":"019aa1bb-5480-7102-8304-050600000001",
+    "key":{"collection":"orders","id":"order-7"},"intent":{"Create":{"table":7}},
+    "before":"Nothing","assumed":"Nothing",
+    "stamp":{"millis":1763650000000,"counter":0,"device":"019aa1bb-5480-7102-8304-050600000064"},
+    "priority":"Normal","owner":{},"schema":0,"sends":0,"refusals":0,
+    "state":{"Queued":{"not_before":null}},"ready":true}"#;
+
+/// P25: version 2 of the table added the index over transactions.
+#[wasm_bindgen_test]
+async fn a_database_of_version_1_keeps_everything() {
+    let mut builder = Rexie::builder("from-1").version(1);
+    for (name, indexes) in FIRST_STORES {
+        let stores = indexes.iter().fold(ObjectStore::new(name), |store, (index, many)| {
+            store.add_index(Index::new(index, index).unique(false).multi_entry(*many))
+        });
+        builder = builder.add_object_store(stores);
+    }
+    builder.build().await.expect("built").close();
+    let settings = IdbSettings { version: 1, ..IdbSettings::default() };
+    let store = IdbStore::open("from-1", settings).await.expect("opened");
+    count(&store).await.expect("written");
+    store.close();
+    let database = raw_open("from-1", 1).await.expect("opened");
+    let row = js("return { entity: ['orders', 'order-7', 7], ready: [1, 7],
+                    ids: [['019aa1bb-5480-7102-8304-050600000001']] }");
+    set(&row, "text", &FIRST_ROW.into());
+    raw_put(&database, "outbox", &row, &raw_key(&[Part::Number(7)])).await;
+    database.close();
+
+    let store = open("from-1").await.expect("upgraded");
+    assert_eq!(counted(&store).await, Ok((1, 1, 1)));
+    let op = OpId::parse("019aa1bb-5480-7102-8304-050600000001").expect("an id");
+    let key = EntityKey::new("orders", "order-7");
+    // By its place, by an id and by its record: the indexes that were there are whole.
+    for root in [Root::Outbox, Root::Op(op), Root::Record(key)] {
+        let seen = store.read(Need::only(vec![root.clone()])).await.expect("read");
+        assert_eq!(seen.ops.values().map(|op| op.seq.0).collect::<Vec<_>>(), [7], "{root:?}");
+        assert!(seen.unreadable.is_empty(), "{:?}", seen.unreadable);
+    }
+    store.close();
+    let database = raw_open("from-1", layout::VERSION).await.expect("opened");
+    let transaction = database.transaction_with_str("outbox").expect("begun");
+    let names = transaction.object_store("outbox").expect("a store").index_names();
+    assert!(names.contains("group"));
+    database.close();
 }
 
 /// P25: an older release touches nothing.
