@@ -29,6 +29,16 @@ impl Path {
         self.0.first().map_or("", String::as_str)
     }
 
+    /// The first place above this path where a document has no object to hold it, and what is there instead.
+    #[must_use]
+    pub fn obstacle(&self, document: &Document) -> Option<(Self, Option<Json>)> {
+        (1..self.0.len()).find_map(|length| {
+            let above = self.0.get(..length)?;
+            let there = document.get(above);
+            (!there.as_ref().is_some_and(Json::is_object)).then(|| (Self(above.to_vec()), there))
+        })
+    }
+
     fn child(&self, name: &str) -> Self {
         let mut names = self.0.clone();
         names.push(name.to_owned());

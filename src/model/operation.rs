@@ -374,6 +374,27 @@ impl Before {
     }
 }
 
+impl Before {
+    /// Whether it is known that this, or nothing, was found at a path.
+    #[must_use]
+    pub fn found(&self, path: &Path, there: Option<&Json>) -> bool {
+        match self {
+            Self::Nothing | Self::Whole(_) => self.at(path).as_ref() == there,
+            Self::Paths(paths) => {
+                paths.iter().filter(|(at, _)| at.covers(path)).any(|(at, slot)| {
+                    let below = path.0.get(at.0.len()..).unwrap_or_default();
+                    let document = || slot.0.clone().and_then(|it| Document::from_json(it).ok());
+                    let found = match below {
+                        [] => slot.0.clone(),
+                        below => document().and_then(|document| document.get(below)),
+                    };
+                    found.as_ref() == there
+                })
+            }
+        }
+    }
+}
+
 /// A value in the place of one that was written at a path under a rule; nothing where that stays.
 type Calculate<'a> = &'a dyn Fn(&FieldRule, &Path, &Json) -> Option<Json>;
 

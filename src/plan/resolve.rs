@@ -2,7 +2,7 @@
 //! call id, so that a repeat of it is not taken for somebody else's (R22).
 
 use super::coalesce;
-use super::draft::{Draft, Notice, before_of, touches, undo};
+use super::draft::{Draft, Notice, before_of, obstacle, touches, undo};
 use super::identity::written;
 use crate::model::edit;
 use crate::model::map::sort;
@@ -562,14 +562,23 @@ fn compose_out(draft: &mut Draft<'_>, gone: &Operation) {
         let mut found = op.before.clone();
         match (&mut found, &gone.before) {
             (Before::Paths(paths), Before::Paths(known)) => {
+                let mut above = Vec::new();
                 for (path, slot) in paths.iter_mut().filter(|(path, _)| free(path)) {
-                    *slot = undone(path, slot, known);
+                    let Some(was) = undone(path, slot, known) else { continue };
+                    if known.iter().any(|(at, _)| at != path && at.covers(path)) {
+                        above.extend(obstacle(path, &was));
+                    }
+                    *slot = Slot(was.get(&path.0));
                 }
+                paths.extend(above);
             }
             (Before::Paths(paths), Before::Whole(Some(document))) => {
+                let mut above = Vec::new();
                 for (path, slot) in paths.iter_mut().filter(|(path, _)| free(path)) {
+                    above.extend(obstacle(path, document));
                     *slot = Slot(document.get(&path.0));
                 }
+                paths.extend(above);
             }
             (Before::Whole(Some(document)), Before::Paths(known)) => {
                 let known: Vec<_> = known.iter().filter(|(path, _)| free(path)).cloned().collect();
@@ -587,11 +596,11 @@ fn compose_out(draft: &mut Draft<'_>, gone: &Operation) {
     }
 }
 
-/// What an operation found at a path, had another not been: paths may lie above and below each other.
-fn undone(path: &Path, found: &Slot, known: &[(Path, Slot)]) -> Slot {
-    let Ok(nothing) = Document::parse("{}") else { return found.clone() };
+/// What an operation found at a path and above it, had another not been: paths may lie above and below each other.
+fn undone(path: &Path, found: &Slot, known: &[(Path, Slot)]) -> Option<Document> {
+    let nothing = Document::parse("{}").ok()?;
     let alone = edit::apply(&nothing, &[Edit::to(path.clone(), found.0.clone())]);
     let touching: Vec<(Path, Slot)> =
         known.iter().filter(|(at, _)| at.covers(path) || path.covers(at)).cloned().collect();
-    Slot(edit::apply(&alone, &undo(&touching)).get(&path.0))
+    Some(edit::apply(&alone, &undo(&touching)))
 }

@@ -139,7 +139,7 @@ impl Judge<'_> {
         let (mut ruled, mut all) = (Vec::new(), Vec::new());
         let (mut mine_won, mut theirs_won, mut contested) = (false, false, false);
         for (path, mine) in &after(edits) {
-            let edit = match self.step(path, mine.as_ref(), theirs.get(&path.0).as_ref()) {
+            let edit = match self.step(path, mine.as_ref(), theirs) {
                 Step::Nothing => continue,
                 Step::Theirs => {
                     theirs_won = true;
@@ -189,7 +189,9 @@ impl Judge<'_> {
         }
     }
 
-    fn step(&self, path: &Path, mine: Option<&Json>, there: Option<&Json>) -> Step {
+    fn step(&self, path: &Path, mine: Option<&Json>, theirs: &Document) -> Step {
+        let there = theirs.get(&path.0);
+        let there = there.as_ref();
         let was = self.before.at(path);
         let was = was.as_ref();
         if mine == was {
@@ -204,7 +206,7 @@ impl Judge<'_> {
         if mine == there {
             return Step::Nothing;
         }
-        if was == there {
+        if was == there && !self.displaces(path, theirs) {
             return Step::Keep(edit(mine));
         }
         match self.rules.field(path) {
@@ -224,6 +226,15 @@ impl Judge<'_> {
             )
             | None => Step::Contested(edit(mine)),
         }
+    }
+}
+
+impl Judge<'_> {
+    /// Whether a value at a path would make an object where they put something else, or took the object away: that nothing is at
+    /// the path on either side does not say that they left it alone.
+    fn displaces(&self, path: &Path, theirs: &Document) -> bool {
+        path.obstacle(theirs)
+            .is_some_and(|(above, there)| !self.before.found(&above, there.as_ref()))
     }
 }
 

@@ -378,3 +378,54 @@ fn an_echo_of_a_conflicted_operation_only_moves_their_side() {
     assert_eq!(till.open_conflicts(), 1);
     assert_eq!(till.open_conflict().theirs, Presence::Live(doc(r#"{"a":2,"b":1}"#)));
 }
+
+/// P17, R4: a member within an object that they turned into something else, or took away, is theirs too: nothing is at its path on
+/// either side, and it would overwrite what is above it.
+#[test]
+fn a_member_of_what_they_replaced_is_a_conflict() {
+    for theirs in [r#"{"a":0}"#, r#"{"a":null}"#, r#"{"a":[{}]}"#, "{}"] {
+        for leaves in [false, true] {
+            let mut till = Till::with(Strategy::Manual);
+            till.pulls(&[live("o1", 1, r#"{"a":{}}"#)]);
+            till.patches("o1", r#"{"a":{"x":1}}"#);
+            if leaves {
+                till.pushes(conflict(2, theirs));
+            } else {
+                till.pulls(&[live("o1", 2, theirs)]);
+            }
+            let open = till.open_conflict();
+            assert_eq!(open.theirs, Presence::Live(doc(theirs)), "left: {leaves}");
+            assert_eq!(open.fields, [Path::field("a")], "{theirs}");
+        }
+    }
+    let mut till = Till::with(Strategy::ServerWins);
+    till.pulls(&[live("o1", 1, r#"{"a":{}}"#)]);
+    till.patches("o1", r#"{"a":{"x":1}}"#);
+    till.pulls(&[live("o1", 2, r#"{"a":0}"#)]);
+    till.sees("o1", r#"{"a":0}"#);
+}
+
+/// The other way round, and below each other: they changed a part of what we replaced.
+#[test]
+fn a_part_of_what_we_replaced_is_a_conflict() {
+    for theirs in [r#"{"a":{"x":1,"y":1}}"#, r#"{"a":{}}"#, "{}"] {
+        let mut till = Till::with(Strategy::Manual);
+        till.pulls(&[live("o1", 1, r#"{"a":{"x":1}}"#)]);
+        till.patches("o1", r#"{"a":0}"#);
+        till.pulls(&[live("o1", 2, theirs)]);
+        assert_eq!(till.open_conflict().theirs, Presence::Live(doc(theirs)));
+    }
+}
+
+/// R4: ours won above their value once; where they leave it at that, there is nothing new to decide.
+#[test]
+fn what_won_above_their_value_stands_on_it() {
+    let mut till = Till::with(Strategy::ClientWins);
+    till.pulls(&[live("o1", 1, r#"{"a":{}}"#)]);
+    till.patches("o1", r#"{"a":{"x":1}}"#);
+    till.pulls(&[live("o1", 2, r#"{"a":0}"#)]);
+    assert_eq!(till.all().conflicts.len(), 1);
+    till.pulls(&[live("o1", 3, r#"{"a":0,"b":1}"#)]);
+    assert_eq!(till.all().conflicts.len(), 1, "it was decided already");
+    till.sees("o1", r#"{"a":{"x":1},"b":1}"#);
+}

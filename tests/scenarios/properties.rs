@@ -163,6 +163,27 @@ proptest::proptest! {
         }
     }
 
+    /// P17, R4: what was merged without asking anybody holds every change of either side, at whatever depth.
+    #[test]
+    fn a_merge_overwrites_nothing(
+        base in document("[ab]"),
+        ours in patches("[ab]"),
+        others in patches("[ab]"),
+    ) {
+        let ours = edits(&base, &ours);
+        let others = edits(&base, &others);
+        let (mine, yours) = (edit::apply(&base, &ours), edit::apply(&base, &others));
+        let verdict = judged(&change(&base, &ours), &yours, Strategy::Manual);
+        if let Some(both) = merged(&verdict, &yours) {
+            for side in [&mine, &yours] {
+                for edit in edit::diff(&base, side) {
+                    let stands = both.get(&edit.path().0);
+                    prop_assert_eq!(stands.as_ref(), edit.value(), "{:?} in {:?}", edit, both);
+                }
+            }
+        }
+    }
+
     /// P18: a policy decides conflicts, and nothing else; and each decides them all.
     #[test]
     fn a_policy_decides_only_conflicts(

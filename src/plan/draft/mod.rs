@@ -449,9 +449,15 @@ pub(super) fn before_of(document: Option<&Document>, edits: &[Edit]) -> Before {
         if !paths.iter().any(|(path, _)| path == edit.path()) {
             let value = document.and_then(|document| document.get(&edit.path().0));
             paths.push((edit.path().clone(), Slot(value)));
+            paths.extend(document.and_then(|document| obstacle(edit.path(), document)));
         }
     }
     Before::Paths(paths)
+}
+
+/// What an edit finds where the object should be that holds its path. It stands behind the path: `undo` begins at the end.
+pub(super) fn obstacle(path: &Path, document: &Document) -> Option<(Path, Slot)> {
+    path.obstacle(document).map(|(above, there)| (above, Slot(there)))
 }
 
 /// The edits that bring back what an operation found.
