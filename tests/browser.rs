@@ -229,7 +229,7 @@ const FIRST_STORES: &[(&str, &[(&str, bool)])] = &[
 
 /// An operation as version 1 stored it.
 const FIRST_ROW: &str = r#"{"seq":7,"id":"019aa1bb-5480-7102-8304-050600000001",
-    "key":{"collection":"orders","id":"order-7"},"intent":{"Create":{"table":7}},
+    "key":{"collection":"orders","id":"1"},"intent":{"Create":{"table":7}},
     "before":"Nothing","assumed":"Nothing",
     "stamp":{"millis":1763650000000,"counter":0,"device":"019aa1bb-5480-7102-8304-050600000064"},
     "priority":"Normal","owner":{},"schema":0,"sends":0,"refusals":0,
@@ -249,9 +249,17 @@ async fn a_database_of_version_1_keeps_everything() {
     let settings = IdbSettings { version: 1, ..IdbSettings::default() };
     let store = IdbStore::open("from-1", settings).await.expect("opened");
     count(&store).await.expect("written");
+    let mut counted_in = |snapshot: &Snapshot| {
+        let mut meta = snapshot.meta.clone();
+        (meta.counts.accepted, meta.counts.pending) = (1, 1);
+        let mut set = Changeset::default();
+        set.meta = Some(meta);
+        set
+    };
+    store.run(&STRICT, Need::default(), &mut counted_in).await.expect("written");
     store.close();
     let database = raw_open("from-1", 1).await.expect("opened");
-    let row = js("return { entity: ['orders', 'order-7', 7], ready: [1, 7],
+    let row = js("return { entity: ['orders', '1', 7], ready: [1, 7],
                     ids: [['019aa1bb-5480-7102-8304-050600000001']] }");
     set(&row, "text", &FIRST_ROW.into());
     raw_put(&database, "outbox", &row, &raw_key(&[Part::Number(7)])).await;
@@ -260,7 +268,7 @@ async fn a_database_of_version_1_keeps_everything() {
     let store = open("from-1").await.expect("upgraded");
     assert_eq!(counted(&store).await, Ok((1, 1, 1)));
     let op = OpId::parse("019aa1bb-5480-7102-8304-050600000001").expect("an id");
-    let key = EntityKey::new("orders", "order-7");
+    let key = EntityKey::new("orders", "1");
     // By its place, by an id and by its record: the indexes that were there are whole.
     for root in [Root::Outbox, Root::Op(op), Root::Record(key)] {
         let seen = store.read(Need::only(vec![root.clone()])).await.expect("read");

@@ -2,7 +2,7 @@
 // them. Everything a shop starts ends with it.
 import assert from "node:assert/strict";
 import { execFile, spawn } from "node:child_process";
-import { cp, mkdtemp, readdir, readFile, rm } from "node:fs/promises";
+import { cp, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import os from "node:os";
 import path from "node:path";
@@ -14,6 +14,7 @@ import { promisify } from "node:util";
 const root = process.env.HOLDFAST_ROOT ?? fileURLToPath(new URL("../..", import.meta.url));
 const program = process.env.HOLDFAST_SERVER ?? path.join(root, "target/debug/holdfast-server");
 const builtPage = process.env.HOLDFAST_WWW ?? path.join(root, "target/www");
+const builtPackage = process.env.HOLDFAST_PKG ?? path.join(root, "pkg");
 const chromiumPath = process.env.CHROMIUM ?? "/usr/bin/chromium";
 const { chromium } = createRequire(path.join(root, "tools/package.json"))("playwright-core");
 
@@ -63,10 +64,13 @@ class Shop {
     this.arguments = ["--rules", rules, ...faults.flatMap((fault) => ["--fault", fault])];
     this.copyPage = www === "copy";
     this.www = this.copyPage ? path.join(folder, "www") : builtPage;
+    this.empty = path.join(folder, "empty");
   }
 
   async start() {
     if (this.copyPage) await cp(builtPage, this.www, { recursive: true });
+    await mkdir(this.empty);
+    await writeFile(path.join(this.empty, "index.html"), "<!doctype html><title>empty</title>");
     await this.openServer();
   }
 
@@ -74,7 +78,8 @@ class Shop {
   async openServer(more = this.arguments) {
     const listen = ["--listen", `127.0.0.1:${this.#port}`, "--database", this.database];
     const page = ["--token", "demo", "--www", this.www];
-    this.#server = spawn(program, [...listen, ...page, ...more], {
+    const bare = ["--www", `/pkg=${builtPackage}`, "--www", `/empty=${this.empty}`];
+    this.#server = spawn(program, [...listen, ...page, ...bare, ...more], {
       stdio: ["ignore", "pipe", "ignore"],
     });
     const ended = new Promise((_, fail) => {
@@ -145,6 +150,14 @@ class Shop {
     const page = blank ?? (await browser.context.newPage());
     await page.goto(`${this.url}/?till=${name}`);
     await ready(page, signIn);
+    return page;
+  }
+
+  /** Opens an empty page beside the package, which `/pkg/index.js` is: for what the till has no button for. */
+  async bare(browser) {
+    const blank = browser.context.pages().find((page) => page.url() === "about:blank");
+    const page = blank ?? (await browser.context.newPage());
+    await page.goto(`${this.url}/empty/`);
     return page;
   }
 
