@@ -2,7 +2,7 @@ import type { ConflictPolicies, Status } from "./types.js";
 
 /**
  * What TypeScript needs from the wasm class. Documents, and everything that may contain one, cross as JSON text, once each
- * way, and so do the other answers; options and the status are plain objects. Whatever is thrown or rejected is the JSON text of
+ * way, and so do options and the other answers; the status is a plain object. Whatever is thrown or rejected is the JSON text of
  * `{code, message, path?, opId?}`.
  */
 export interface Door {
@@ -69,7 +69,8 @@ export interface Door {
 
 /** The wasm class. */
 export interface DoorClass {
-  open(options: DoorOptions, callbacks: DoorCallbacks): Promise<Door>;
+  /** `options` is the text of {@link DoorOptions}. */
+  open(options: string, callbacks: DoorCallbacks): Promise<Door>;
 }
 
 /** What the core calls. None of these throws or rejects. */

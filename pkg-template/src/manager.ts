@@ -136,7 +136,7 @@ class Manager<D extends Documents<D>> implements types.SyncManager<D> {
 async function open<D extends Documents<D>>(
   options: OpenOptions<D>,
 ): Promise<types.SyncManager<D>> {
-  const crossing = doorOptions(options);
+  const crossing = JSON.stringify(doorOptions(options));
   throwIfAborted(options.signal);
   let core: Core | undefined;
   const early: [string, unknown][] = [];

@@ -191,7 +191,7 @@ function doorRemote(remote: Remote): DoorRemote {
   }
   if (remote?.kind !== "standard") refuse("remote", "made by standard(...) or defineRemote(...)");
   const { timeout } = remote;
-  if (timeout !== undefined && !(Number.isInteger(timeout) && timeout > 0)) {
+  if (timeout !== undefined && !(Number.isSafeInteger(timeout) && timeout > 0)) {
     refuse("remote.timeout", "a whole number of ms");
   }
   return { baseUrl: baseUrl(remote.baseUrl), ...(timeout === undefined ? {} : { timeout }) };

@@ -49,7 +49,7 @@ export async function openFake(door = {}, options = {}) {
     ...door,
   };
   globalThis.openFake = async (given, from) => {
-    calls.push(["open", given]);
+    calls.push(["open", JSON.parse(given)]);
     callbacks = from;
     return new Proxy(answers, {
       get: (target, name) =>

@@ -77,7 +77,7 @@ const look = async () => {
   return { byOwn, byServers, listed: listed.map(({ id }) => id) };
 };
 
-// R16, P13.
+// R16.
 test("records made offline get the server's ids, and are read by either after a restart, too", async (t) => {
   const backend = numbering();
   const server = await serve(t, { answer: backend.answer });

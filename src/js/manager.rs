@@ -97,9 +97,9 @@ struct Storage {
 #[wasm_bindgen]
 impl Door {
     /// Opens a database and starts to sync it.
-    pub async fn open(options: JsValue, callbacks: JsValue) -> Result<Door, JsValue> {
+    pub async fn open(options: String, callbacks: JsValue) -> Result<Door, JsValue> {
         let wrong = || refused(Code::InvalidOptions, "options", "not what the door expects");
-        let options = serde_wasm_bindgen::from_value(options).map_err(|_| thrown(&wrong()))?;
+        let options = Options::read(&options).ok_or_else(|| thrown(&wrong()))?;
         let callbacks = Callbacks::new(&callbacks).ok_or_else(|| thrown(&wrong()))?;
         Self::start(options, callbacks).await.map_err(|error| thrown(&error))
     }
@@ -345,11 +345,9 @@ impl Door {
 
 impl Door {
     async fn start(options: Options, callbacks: Callbacks) -> Result<Self, SyncError> {
-        let rules = options.rules().ok_or_else(|| {
-            refused(Code::InvalidOptions, "collections", "not what the door expects")
-        })?;
         let (remote, fetch) = remote(&options, &callbacks);
-        if let Some(path) = rules.compares_times().filter(|_| !remote.capabilities().times) {
+        if let Some(path) = options.rules.compares_times().filter(|_| !remote.capabilities().times)
+        {
             let message = "the remote tells no times of records: the last write cannot win";
             return Err(refused(Code::InvalidOptions, &path, message));
         }
@@ -368,7 +366,8 @@ impl Door {
         let host = DoorStore { place, relaxed: options.is_relaxed() };
         let resolver = DoorResolver(options.resolver.then(|| callbacks.clone()));
         let host = BrowserHost::new(&name, host, remote).with_resolver(resolver);
-        let config = Config { rules, owner: options.owner(), ..Config::default() };
+        let owner = options.owner();
+        let config = Config { rules: options.rules, owner, ..Config::default() };
         let engine = Engine::open(host, config).await?;
         if let Some(idb) = &idb
             && is_lost(engine.device(), browser::marker(&name).as_deref(), idb.was_deleted())
@@ -459,7 +458,7 @@ fn remote(options: &Options, callbacks: &Callbacks) -> (DoorRemote, Option<Brows
     };
     let mut protocol = Standard::new(&**base_url);
     let mut connect = BrowserFetch::CONNECT_LIMIT;
-    if let Some(timeout) = options.remote.timeout() {
+    if let Some(timeout) = options.remote.timeout {
         protocol.timeout = timeout;
         connect = connect.min(timeout);
     }

@@ -1,5 +1,5 @@
-//! The door for JavaScript (wasm only): a thin class over the engine. Documents cross as JSON text, once each way; options and
-//! the status as plain objects. Nothing about sync is decided here.
+//! The door for JavaScript (wasm only): a thin class over the engine. Documents cross as JSON text, once each way, and so do
+//! options; the status is a plain object. Nothing about sync is decided here.
 
 mod callbacks;
 mod convert;

@@ -1,89 +1,71 @@
 //! The options of `open`, as `options.ts` hands them over: checked there, complete, plain data.
 
-use crate::model::Map;
-
-use serde::Deserialize;
-
+use super::text::Members;
+use crate::model::json::unquote;
 use crate::model::{
-    CollectionRules, FieldRule, Limits, Millis, Owner, Path, Policies, Priority, Rules, Strategy,
+    CollectionRules, FieldRule, Json, Limits, Map, Millis, Owner, Path, Policies, Priority, Rules,
+    Strategy,
 };
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
 pub(super) struct Options {
-    pub(super) name: String,
-    #[serde(default)]
+    name: String,
     user: String,
-    #[serde(default)]
     tenant: String,
     pub(super) remote: RemoteOptions,
     pub(super) token: bool,
     /// Whether there is an `onConflict`.
-    #[serde(default)]
     pub(super) resolver: bool,
-    collections: Vec<Collection>,
     relaxed: bool,
     pub(super) allow_memory: bool,
-    /// Of the outbox: operations and bytes.
-    #[serde(default)]
-    max_operations: Option<f64>,
-    #[serde(default)]
-    max_bytes: Option<f64>,
+    pub(super) rules: Rules,
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
 pub(super) struct RemoteOptions {
     /// Of the standard protocol; a custom remote has none.
     pub(super) base_url: Option<String>,
-    pub(super) timeout: Option<f64>,
-    #[serde(default)]
+    pub(super) timeout: Option<Millis>,
     pub(super) groups: bool,
-    #[serde(default)]
     pub(super) whole_record: bool,
-    #[serde(default)]
     pub(super) versions: bool,
-    #[serde(default)]
     pub(super) times: bool,
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Collection {
-    name: String,
-    conflicts: Conflicts,
-    fields: Vec<Field>,
-    references: Vec<Reference>,
-    coalesce: bool,
-    priority: String,
-}
-
-/// A policy for each kind of conflict.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Conflicts {
-    update_update: String,
-    update_delete: String,
-    delete_update: String,
-    create_create: String,
-}
-
-/// The rule of a member; `steps` belong to "monotonic".
-#[derive(Deserialize)]
-struct Field {
-    name: String,
-    rule: String,
-    #[serde(default)]
-    steps: Vec<String>,
-}
-
-#[derive(Deserialize)]
-struct Reference {
-    field: String,
-    collection: String,
-}
-
 impl Options {
+    /// None where it is not what `options.ts` writes.
+    pub(super) fn read(text: &str) -> Option<Self> {
+        let given = Members::read(text)?;
+        let resolver = flag(&given, "resolver");
+        let mut limits = Limits::default();
+        // Of the outbox: operations and bytes.
+        if let Some(most) = given.number("maxOperations") {
+            limits.outbox_operations = most;
+        }
+        if let Some(most) = given.number("maxBytes") {
+            limits.outbox_bytes = most;
+        }
+        let collections = given.list("collections")?;
+        let collections = collections.iter().map(collection).collect::<Option<Map<_, _>>>()?;
+        let remote = Members::read(given.raw("remote")?)?;
+        Some(Self {
+            name: given.text("name")?,
+            user: optional(&given, "user")?,
+            tenant: optional(&given, "tenant")?,
+            remote: RemoteOptions {
+                base_url: remote.text("baseUrl"),
+                timeout: remote.number("timeout").map(Millis),
+                groups: flag(&remote, "groups"),
+                whole_record: flag(&remote, "wholeRecord"),
+                versions: flag(&remote, "versions"),
+                times: flag(&remote, "times"),
+            },
+            token: flag(&given, "token"),
+            resolver,
+            relaxed: flag(&given, "relaxed"),
+            allow_memory: flag(&given, "allowMemory"),
+            rules: Rules { collections, limits, resolver, ..Rules::default() },
+        })
+    }
+
     /// One database per identity: the parts cannot run into each other, whatever is in them.
     pub(super) fn database(&self) -> String {
         let mut name = "holdfast".to_owned();
@@ -101,61 +83,44 @@ impl Options {
     pub(super) fn is_relaxed(&self) -> bool {
         self.relaxed
     }
-
-    pub(super) fn rules(&self) -> Option<Rules> {
-        let collections = self.collections.iter().map(Collection::rules);
-        let collections = collections.collect::<Option<Map<_, _>>>()?;
-        let mut limits = Limits::default();
-        if let Some(most) = self.max_operations {
-            limits.outbox_operations = whole(most);
-        }
-        if let Some(most) = self.max_bytes {
-            limits.outbox_bytes = whole(most);
-        }
-        Some(Rules { collections, limits, resolver: self.resolver, ..Rules::default() })
-    }
 }
 
-/// A whole number that is not negative: `options.ts` has seen to that.
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "a positive whole number; a float cast saturates"
-)]
-fn whole(number: f64) -> u64 {
-    number as u64
+fn flag(given: &Members, name: &str) -> bool {
+    given.flag(name).unwrap_or_default()
 }
 
-impl RemoteOptions {
-    pub(super) fn timeout(&self) -> Option<Millis> {
-        self.timeout.map(whole).map(Millis)
-    }
+/// A text that may be missing; one that cannot be read is not taken for missing: it names a database.
+fn optional(given: &Members, name: &str) -> Option<String> {
+    if given.raw(name).is_some() { given.text(name) } else { Some(String::new()) }
 }
 
-impl Collection {
-    fn rules(&self) -> Option<(String, CollectionRules)> {
-        let references =
-            self.references.iter().map(|it| (Path::field(&*it.field), it.collection.clone()));
-        let rules = CollectionRules {
-            policies: self.conflicts.policies()?,
-            fields: self.fields.iter().map(Field::rule).collect::<Option<Map<_, _>>>()?,
-            coalesce: self.coalesce,
-            priority: priority(&self.priority)?,
-            references: references.collect(),
-        };
-        Some((self.name.clone(), rules))
-    }
+fn collection(raw: &Json) -> Option<(String, CollectionRules)> {
+    let given = Members::read(raw.text())?;
+    let (fields, references) = (given.list("fields")?, given.list("references")?);
+    let rules = CollectionRules {
+        policies: policies(&Members::read(given.raw("conflicts")?)?)?,
+        fields: fields.iter().map(field).collect::<Option<Map<_, _>>>()?,
+        coalesce: given.flag("coalesce")?,
+        priority: priority(&given.text("priority")?)?,
+        references: references.iter().map(reference).collect::<Option<_>>()?,
+    };
+    Some((given.text("name")?, rules))
 }
 
-impl Conflicts {
-    fn policies(&self) -> Option<Policies> {
-        Some(Policies {
-            update_update: strategy(&self.update_update)?,
-            update_delete: strategy(&self.update_delete)?,
-            delete_update: strategy(&self.delete_update)?,
-            create_create: strategy(&self.create_create)?,
-        })
-    }
+fn reference(raw: &Json) -> Option<(Path, String)> {
+    let given = Members::read(raw.text())?;
+    Some((Path::field(given.text("field")?), given.text("collection")?))
+}
+
+/// A policy for each kind of conflict.
+fn policies(given: &Members) -> Option<Policies> {
+    let of = |name: &str| strategy(&given.text(name)?);
+    Some(Policies {
+        update_update: of("updateUpdate")?,
+        update_delete: of("updateDelete")?,
+        delete_update: of("deleteUpdate")?,
+        create_create: of("createCreate")?,
+    })
 }
 
 fn strategy(name: &str) -> Option<Strategy> {
@@ -170,23 +135,28 @@ fn strategy(name: &str) -> Option<Strategy> {
     })
 }
 
-impl Field {
-    fn rule(&self) -> Option<(String, FieldRule)> {
-        let rule = match &*self.rule {
-            "server" => FieldRule::Server,
-            "client" => FieldRule::Client,
-            "lww" => FieldRule::LastWriteWins,
-            "set" => FieldRule::Set,
-            "counter" => FieldRule::Counter,
-            "max" => FieldRule::Max,
-            "min" => FieldRule::Min,
-            "append" => FieldRule::Append,
-            "manual" => FieldRule::Manual,
-            "monotonic" => FieldRule::Monotonic(self.steps.clone()),
-            _ => return None,
-        };
-        Some((self.name.clone(), rule))
-    }
+/// The rule of a member; `steps` belong to "monotonic".
+fn field(raw: &Json) -> Option<(String, FieldRule)> {
+    let given = Members::read(raw.text())?;
+    let rule = match &*given.text("rule")? {
+        "server" => FieldRule::Server,
+        "client" => FieldRule::Client,
+        "lww" => FieldRule::LastWriteWins,
+        "set" => FieldRule::Set,
+        "counter" => FieldRule::Counter,
+        "max" => FieldRule::Max,
+        "min" => FieldRule::Min,
+        "append" => FieldRule::Append,
+        "manual" => FieldRule::Manual,
+        "monotonic" => {
+            let steps = given.list("steps")?;
+            FieldRule::Monotonic(
+                steps.iter().map(|step| unquote(step.text())).collect::<Option<_>>()?,
+            )
+        }
+        _ => return None,
+    };
+    Some((given.text("name")?, rule))
 }
 
 pub(super) fn priority(name: &str) -> Option<Priority> {
