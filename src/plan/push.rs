@@ -338,6 +338,9 @@ fn settle_one(draft: &mut Draft<'_>, seq: Seq, outcome: &Outcome, settled: &mut 
                 if follows(draft, &op) {
                     return draft.acked_as(seq, base, pull_after);
                 }
+                if base.version.is_some() {
+                    return draft.overtaken(seq, &base, assigned_id.clone());
+                }
                 return draft.acked_at(seq, &base, pull_after);
             }
             draft.applied(seq, base, assigned_id.clone());
@@ -372,7 +375,10 @@ fn settle_one(draft: &mut Draft<'_>, seq: Seq, outcome: &Outcome, settled: &mut 
             };
             if let Some(base) = base {
                 let known = draft.base(&key);
-                if comparable(known, base.version.as_ref()) || follows(draft, &op) {
+                if comparable(known, base.version.as_ref()) {
+                    draft.take_base(&key, base);
+                } else if follows(draft, &op) {
+                    draft.has_acked(&key);
                     draft.take_base(&key, base);
                 }
             }

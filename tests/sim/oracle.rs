@@ -499,6 +499,11 @@ impl Oracle {
         if server.opaque && server.was_set_back(key) {
             return;
         }
+        // Nor in the picture of a full pull; what is acked stays in the view until the next one.
+        let acked = |op: &Operation| matches!(op.state, OpState::Acked { .. });
+        if server.opaque && c.verb == "pull.apply" && c.is.queue(key).any(acked) {
+            return;
+        }
         let version = |mirror: &Mirror| number(mirror.records.get(key)?.version()?);
         let rebuilding = |it: &Mirror| it.cursors.values().any(|row| row.rebuilding);
         let moves = rebuilding(c.was)

@@ -65,6 +65,23 @@ impl Draft<'_> {
         }
     }
 
+    /// The same where a pull has moved the base since the operation was made. The server took it on the version that it was made
+    /// on, so what was pulled came after it, and has it.
+    pub(in crate::plan) fn overtaken(&mut self, seq: Seq, said: &Base, server_id: Option<String>) {
+        let Some(op) = self.finish_op(seq, Fate::Applied) else { return };
+        self.with_verdict(said.version.clone(), server_id);
+        self.carry_over(&op, said);
+    }
+
+    /// The server's side is of later than our base, and that had what is acked.
+    pub(in crate::plan) fn has_acked(&mut self, key: &EntityKey) {
+        for seq in self.queue(key) {
+            if self.ops.get(&seq).is_some_and(|op| matches!(op.state, OpState::Acked { .. })) {
+                self.finish_op(seq, Fate::Applied);
+            }
+        }
+    }
+
     /// The same on a wire whose versions do not compare, where the verdict is the newest that is known of the record: the base is
     /// what the server made of the operation already.
     pub(in crate::plan) fn acked_as(&mut self, seq: Seq, said: Base, pull_after: Epoch) {
