@@ -165,6 +165,7 @@ impl Oracle {
         self.fence(c);
         self.book(c);
         self.fates(c, server);
+        self.made_anew(c);
         self.decisions(c);
         self.balance(c);
         self.sealed(c);
@@ -365,6 +366,30 @@ impl Oracle {
             if !c.was.conflicts.contains_key(&conflict.id) {
                 let op = c.was.op(conflict.op).or_else(|| c.is.op(conflict.op));
                 self.real(conflict, op);
+            }
+        }
+    }
+
+    /// A policy that keeps a change of a record that is gone makes all of it anew: from then on the operation is about every
+    /// member, of which the server had none.
+    fn made_anew(&self, c: &Commit<'_>) {
+        let mut ledger = self.ledger.borrow_mut();
+        for conflict in c.set.conflicts.values().filter(|it| it.kind == ConflictKind::UpdateDelete)
+        {
+            let kept = conflict.resolved.as_ref().is_some_and(|it| it.choice == "mine");
+            let (true, Some(mine)) = (kept, replay::of_presence(Some(&conflict.mine))) else {
+                continue;
+            };
+            let next = c.set.settled.iter().find(|row| row.op == conflict.op);
+            let next = next.and_then(|row| match row.fate {
+                Fate::Superseded(next) => Some(next),
+                _ => None,
+            });
+            for op in [conflict.op].into_iter().chain(next) {
+                let saw = ledger.saw.entry(op).or_default();
+                for name in mine.keys() {
+                    saw.entry(name.clone()).or_default().push(None);
+                }
             }
         }
     }
