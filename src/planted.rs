@@ -44,6 +44,8 @@ pub enum Bug {
     OldBefore,
     /// Of two folded edits the newer value is taken, where they should be added up.
     NewestFolded,
+    /// The members of a transaction leave one by one.
+    GroupTorn,
     /// What a verdict says during a full pull goes into the generation that is shown, alone.
     OneGeneration,
 }
@@ -71,6 +73,7 @@ impl Bug {
         (Self::SealedBlocked, "a sealed operation is blocked"),
         (Self::OldBefore, "rebased operation keeps its old before"),
         (Self::NewestFolded, "counters folded by the newer value"),
+        (Self::GroupTorn, "group torn"),
         (Self::OneGeneration, "settle in one generation only"),
     ];
 }

@@ -57,8 +57,9 @@ pub fn claim(
     let mut ready: Vec<&Operation> = s.ops.values().filter(|op| op.ready && !stops).collect();
     sort_by(&mut ready, |a, b| (a.priority, a.seq) < (b.priority, b.seq));
     let candidates: Vec<&Operation> = lost.chain(ready).collect();
+    let whole = rules.wire.groups && !planted::has(Bug::GroupTorn);
     for op in &candidates {
-        let piece = match op.group.filter(|_| rules.wire.groups) {
+        let piece = match op.group.filter(|_| whole) {
             Some(_) if chosen.iter().any(|known| known.seq == op.seq) => continue,
             Some(group) => in_one_piece(&candidates, group),
             None => vec![*op],
@@ -111,7 +112,7 @@ pub fn claim(
             device: sent.device,
             group: op
                 .group
-                .filter(|_| rules.wire.groups)
+                .filter(|_| whole)
                 .map(|group| (group, sizes.get(&group).copied().unwrap_or(1))),
             sends: op.sends,
         });

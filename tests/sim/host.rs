@@ -411,9 +411,8 @@ impl SimRemote {
                 shared.oracle.fail("P5 sealed", format!("{} leaves and is not sealed", op.id));
             }
             let before = device.mirror.queue(&op.key).find(|it| {
-                // What was freed in front of one that left before waits for it (R15).
-                let late = op.sends > 1 && !it.is_sealed();
-                it.seq < op.seq && it.holds_the_record() && !late
+                // What was freed in front of it since it was claimed waits for it (R15).
+                it.seq < op.seq && it.holds_the_record() && it.is_sealed()
             });
             if let Some(before) = before {
                 let text = format!("{} leaves before {before:?}", op.id);

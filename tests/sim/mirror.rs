@@ -82,12 +82,12 @@ impl Mirror {
         self.ops.values().find(|op| op.id == id || op.folded.contains(&id))
     }
 
-    /// The create that an operation at this place waits for when it names a record: an older one, or one that took the place
+    /// The create that an operation at this place waits for when it names a record: the newest older one, or one that took the place
     /// of such; not one that was refused once the server has a record of that name.
     pub(crate) fn unsettled_create(&self, key: &EntityKey, place: Seq) -> Option<&Operation> {
         let base = self.records.get(key).and_then(|record| record.base.as_ref());
         let live = base.is_some_and(|base| base.presence.document().is_some());
-        self.ops.values().find(|op| {
+        self.ops.values().rev().find(|op| {
             let waits = !matches!(op.state, OpState::Acked { .. }) && (op.is_visible() || !live);
             let older = op.seq < place || op.replaces.is_some();
             op.key == *key && op.is_create() && older && waits

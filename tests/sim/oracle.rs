@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use holdfast::model::json::unquote;
 use holdfast::model::{
-    Assumed, Changeset, Conflict, ConflictId, ConflictKind, Counts, EntityKey, Fate, OpId, OpState,
-    Operation, Presence, Seq, Term,
+    Assumed, Changeset, Conflict, ConflictId, ConflictKind, Counts, Decider, EntityKey, Fate, OpId,
+    OpState, Operation, Presence, Resolved, Seq, Term,
 };
 use holdfast::plan::write::Action;
 use serde_json::Value;
@@ -165,7 +165,7 @@ impl Oracle {
         self.fence(c);
         self.book(c);
         self.fates(c, server);
-        self.made_anew(c);
+        self.kept_by_policy(c);
         self.decisions(c);
         self.balance(c);
         self.sealed(c);
@@ -370,16 +370,17 @@ impl Oracle {
         }
     }
 
-    /// A policy that keeps a change of a record that is gone makes all of it anew: from then on the operation is about every
-    /// member, of which the server had none.
-    fn made_anew(&self, c: &Commit<'_>) {
+    /// A policy that kept an operation over what somebody else did has looked at that: from then on it is what the operation is
+    /// made on.
+    fn kept_by_policy(&self, c: &Commit<'_>) {
         let mut ledger = self.ledger.borrow_mut();
-        for conflict in c.set.conflicts.values().filter(|it| it.kind == ConflictKind::UpdateDelete)
-        {
-            let kept = conflict.resolved.as_ref().is_some_and(|it| it.choice == "mine");
-            let (true, Some(mine)) = (kept, replay::of_presence(Some(&conflict.mine))) else {
+        for conflict in c.set.conflicts.values() {
+            let kept = |it: &Resolved| it.by == Decider::Policy && it.choice != "theirs";
+            if !conflict.resolved.as_ref().is_some_and(kept) {
                 continue;
-            };
+            }
+            let sides = [&conflict.mine, &conflict.theirs];
+            let [mine, theirs] = sides.map(|it| replay::of_presence(Some(it)).unwrap_or_default());
             let next = c.set.settled.iter().find(|row| row.op == conflict.op);
             let next = next.and_then(|row| match row.fate {
                 Fate::Superseded(next) => Some(next),
@@ -387,8 +388,8 @@ impl Oracle {
             });
             for op in [conflict.op].into_iter().chain(next) {
                 let saw = ledger.saw.entry(op).or_default();
-                for name in mine.keys() {
-                    saw.entry(name.clone()).or_default().push(None);
+                for name in mine.keys().chain(theirs.keys()) {
+                    saw.entry(name.clone()).or_default().push(theirs.get(name).cloned());
                 }
             }
         }
@@ -496,7 +497,12 @@ impl Oracle {
             if op.is_sealed() && matches!(op.state, OpState::Blocked { .. }) {
                 self.fail_rows("R11 ready", format!("sealed and blocked: {op:?}"));
             }
-            if matches!(op.state, OpState::InFlight { .. }) && !op.is_sealed() {
+            let flies = matches!(op.state, OpState::InFlight { .. });
+            let before = |it: &&Operation| it.seq < op.seq && it.holds_the_record();
+            if flies && op.sends == 1 && c.is.queue(&op.key).any(|it| before(&it)) {
+                self.fail_rows("P7 order", format!("{op:?} overtakes on its record"));
+            }
+            if flies && !op.is_sealed() {
                 self.fail_rows("P5 sealed", format!("in flight and not sealed: {op:?}"));
             }
         }

@@ -1333,8 +1333,12 @@ impl World {
         let oracle = &self.shared.oracle;
         let ledger = oracle.ledger.borrow();
         let server = self.shared.server.borrow();
+        // What counts is added up, whatever of it was given up in between.
         let clear = |key: &EntityKey| {
-            is_private(key) && !ledger.vague.contains(key) && !server.was_set_back(key)
+            !replay::counts(key)
+                && is_private(key)
+                && !ledger.vague.contains(key)
+                && !server.was_set_back(key)
         };
         for (key, order) in ledger.order.iter().filter(|(key, _)| clear(key)) {
             let mut expected = None;
