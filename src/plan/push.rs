@@ -353,7 +353,17 @@ fn settle_one(draft: &mut Draft<'_>, seq: Seq, outcome: &Outcome, settled: &mut 
             let wait = draft.rules.backoff.delay(op.sends, draft.ctx.jitter);
             requeue(draft, seq, Some(wait), settled);
         }
+        Outcome::Conflict { theirs, other: None, .. }
+            if draft.meta.pull_due
+                && is_older(draft, &op, theirs)
+                && contradicts(draft, &op, theirs) =>
+        {
+            // Until a pull has come to its end nobody can know that the server was set back.
+            let wait = draft.rules.backoff.delay(op.sends, draft.ctx.jitter);
+            requeue(draft, seq, Some(wait), settled);
+        }
         Outcome::Conflict { theirs, other: None, .. } if contradicts(draft, &op, theirs) => {
+            draft.meta.pull_due |= is_older(draft, &op, theirs);
             let message = "a conflict with the version that the operation was made on";
             refuse(draft, seq, ("protocol-error", message), false, settled);
         }

@@ -286,6 +286,39 @@ fn a_conflict_with_an_older_version_waits_for_the_last_page() {
     till.sees("o1", r#"{"a":3,"b":1}"#);
 }
 
+/// R25, R7: nor before the device has heard of it: between two such answers that count lies a pull, which tells.
+#[test]
+fn a_conflict_with_an_older_version_counts_once_for_each_pull() {
+    let theirs = conflict(3, r#"{"a":3}"#);
+    let mut till = Till::new();
+    till.pulls(&[live("o1", 9, r#"{"a":9}"#)]);
+    let op = till.patches("o1", r#"{"b":1}"#);
+    for _ in 0..4 {
+        till.pushes(theirs.clone());
+        till.waits();
+    }
+    assert_eq!(till.op(op).refusals, 1);
+    rebuilding(&mut till, &[live("o1", 3, r#"{"a":3}"#)]);
+    till.pulls(&[]);
+    till.pushes(theirs.clone());
+    assert_eq!(till.only("o1").assumed, Assumed::At(version(3)));
+    till.pushes(applied(4));
+    till.sees("o1", r#"{"a":3,"b":1}"#);
+
+    // Whose pulls say nothing of the kind contradicts itself.
+    let mut till = Till::new();
+    till.pulls(&[live("o1", 9, r#"{"a":9}"#)]);
+    let op = till.patches("o1", r#"{"b":1}"#);
+    for refusals in 1..3 {
+        till.pushes(theirs.clone());
+        till.waits();
+        assert_eq!(till.op(op).refusals, refusals);
+        till.pulls(&[]);
+    }
+    till.pushes(theirs);
+    assert!(matches!(till.op(op).state, OpState::Parked(_)));
+}
+
 /// R25, P11: a write while everything is pulled anew is made on what is shown, and judged when the next generation is.
 #[test]
 fn a_write_during_a_full_pull_is_judged_at_its_end() {
