@@ -223,6 +223,9 @@ impl Oracle {
         }
         if c.verb == "resolve" {
             ledger.by_person.extend(c.set.ops.values().map(|op| op.id));
+            // What somebody chose between two sides is neither a sum nor the fold of what was written.
+            let chosen = c.set.conflicts.values().filter(|it| it.resolved.is_some());
+            ledger.vague.extend(chosen.map(|it| it.key.clone()));
         }
         let mut amended = false;
         for seq in finished(c) {
@@ -499,7 +502,8 @@ impl Oracle {
             }
             let flies = matches!(op.state, OpState::InFlight { .. });
             let before = |it: &&Operation| it.seq < op.seq && it.holds_the_record();
-            if flies && op.sends == 1 && c.is.queue(&op.key).any(|it| before(&it)) {
+            let claimed = c.verb == "push.claim" && op.sends == 1;
+            if flies && claimed && c.is.queue(&op.key).any(|it| before(&it)) {
                 self.fail_rows("P7 order", format!("{op:?} overtakes on its record"));
             }
             if flies && !op.is_sealed() {

@@ -1034,7 +1034,7 @@ impl World {
                 .mirror
                 .conflicts
                 .values()
-                .filter(|it| it.resolved.is_none())
+                .filter(|it| it.resolved.is_none() && !replay::counts(&it.key))
                 .map(|it| (it.id, it.mine.clone(), it.theirs.clone(), it.fields.clone()))
                 .collect();
             let parked: Vec<_> = place
@@ -1245,7 +1245,7 @@ impl World {
         let ledger = oracle.ledger.borrow();
         let server = self.shared.server.borrow();
         for (key, order) in ledger.order.iter().filter(|(key, _)| replay::counts(key)) {
-            if server.was_set_back(key) {
+            if server.was_set_back(key) || ledger.vague.contains(key) {
                 continue;
             }
             let applied = |id: &&OpId| {
@@ -1478,7 +1478,11 @@ fn judge_verdict(
         }
         (Ok(Verdict::Rejected { code, .. }), Chain::Outbox(op)) => {
             let stored = shared.server.borrow().verdict(*op);
-            code == "busy"
+            let key = shared.devices[device].borrow().mirror.op(*op).map(|op| op.key.clone());
+            // Of two histories the same version may be two.
+            let set_back = key.is_some_and(|key| shared.server.borrow().was_set_back(&key));
+            code == "protocol-error" && set_back
+                || code == "busy"
                 || code == "refused"
                 || code == "too-large"
                 || stored.and_then(|it| it.code).as_deref() == Some(&**code)

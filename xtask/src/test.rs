@@ -42,7 +42,7 @@ const STEPS: &[Step] = &[
     full(step("firefox", |_| browser::test(Engine::Firefox))),
     full(step("webkit", |_| browser::test(Engine::WebKit))),
     // A number of seeds, not of minutes: a change is judged by the same worlds on every machine.
-    step("sim", |full| sim::run(&words(&["--seeds", if full { "12000" } else { "3000" }]))),
+    step("sim", |full| sim::run(&words(&["--seeds", if full { "4000" } else { "1500" }]))),
     step("planted", |_| sim::run(&words(&["--planted"]))),
     after("package", step("pkg-tests", |_| node::test("pkg-template/test"))),
     step("server", |_| demo::server()),

@@ -503,8 +503,11 @@ impl Draft<'_> {
                 (Assumed::Nothing, Some(_)) => false,
                 (Assumed::After(before), base) => {
                     // Where the base may not have what is acked in it there is nothing to judge against: the next may leave (R6).
-                    let told = base.is_some_and(|base| base.version.is_some());
-                    if !(told && self.shadow(key).is_none()) && self.waits_for_ack(*before) {
+                    let told = base.is_some_and(|base| {
+                        let built = self.shadow(key).is_none_or(|it| it.version == base.version);
+                        base.version.is_some() && built
+                    });
+                    if !told && self.waits_for_ack(*before) {
                         let version = self.newest_version(key);
                         let assumed = version.map_or(Assumed::Unknown, Assumed::At);
                         if let Some(op) = self.op_mut(seq) {
