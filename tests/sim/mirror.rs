@@ -73,6 +73,17 @@ impl Mirror {
         self.cursors.extend(set.cursors.iter().map(|it| (it.scope.clone(), it.clone())));
     }
 
+    /// The key of a record, by it or by what the server calls it.
+    pub(crate) fn own(&self, key: &EntityKey) -> EntityKey {
+        let named = |it: &&Record| {
+            it.key.collection == key.collection && it.server_id.as_ref() == Some(&key.id)
+        };
+        match self.records.get(key).or_else(|| self.records.values().find(named)) {
+            Some(record) => record.key.clone(),
+            None => key.clone(),
+        }
+    }
+
     pub(crate) fn queue<'a>(&'a self, key: &'a EntityKey) -> impl Iterator<Item = &'a Operation> {
         self.ops.values().filter(move |op| op.key == *key)
     }

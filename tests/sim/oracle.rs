@@ -171,6 +171,36 @@ impl Oracle {
         self.sealed(c);
         self.records(c, server);
         self.cursor(c, server);
+        self.names(c);
+    }
+
+    /// R16: a name leads to one record for ever, and nothing that is shown says a name that leads to another.
+    fn names(&self, c: &Commit<'_>) {
+        for (named, own) in &c.set.aliases {
+            self.note("names given");
+            if c.set.drop_records.contains(named) {
+                self.note("records found to be one");
+            }
+            let key = EntityKey::new(&*named.collection, &**own);
+            let known = c.was.own(named);
+            if known != *named && known != key {
+                self.fail("R16 names", format!("{named:?} led to {known:?}, now to {key:?}"));
+            }
+        }
+        if c.set.aliases.is_empty() && c.set.records.is_empty() {
+            return;
+        }
+        for record in c.is.records.values().filter(|it| it.key.collection == "orders") {
+            let base = record.base.as_ref().and_then(|base| base.presence.document());
+            let Some(named) = base.and_then(|base| named(&Action::Create(base.clone()))) else {
+                continue;
+            };
+            let own = c.is.own(&named);
+            if own != named {
+                let text = format!("{}: {:?} names {named:?}, not {own:?}", c.verb, record.key);
+                self.fail("R16 names", text);
+            }
+        }
     }
 
     /// P22: only the newest leader changes what leaders change.
@@ -188,6 +218,9 @@ impl Oracle {
     /// Keeps the world's own book of writes.
     fn book(&self, c: &Commit<'_>) {
         let mut ledger = self.ledger.borrow_mut();
+        for (named, own) in c.set.aliases.iter().filter(|(it, _)| c.set.drop_records.contains(it)) {
+            become_one(c.was, &mut ledger, named, &EntityKey::new(&*named.collection, &**own));
+        }
         if c.verb == "write" {
             let known = |id: &OpId| c.was.op(*id).is_some() || ledger.writes.contains_key(id);
             let ops = c.set.ops.values();
@@ -200,9 +233,10 @@ impl Oracle {
                 self.fail("P3 conservation", "a write that nobody asked for");
                 return;
             };
+            let own = |(key, action)| (c.is.own(key), action);
             let members = std::iter::once((&call.key, &call.action))
                 .chain(call.others.iter().map(|(key, action)| (key, action)));
-            let members: Vec<(&EntityKey, &Action)> = members.collect();
+            let members: Vec<(EntityKey, &Action)> = members.map(own).collect();
             if new.len() != members.len() {
                 let text = format!("{} writes store {} ids", members.len(), new.len());
                 self.fail("P2 all or none", text);
@@ -214,11 +248,11 @@ impl Oracle {
                 c.is.op(*id).map(|op| &op.key).or(lines) == Some(key)
             };
             for (key, action) in members {
-                let Some(id) = new.iter().find(|id| on(id, key)) else {
+                let Some(id) = new.iter().find(|id| on(id, &key)) else {
                     self.fail("P2 all or none", format!("nothing is stored on {key:?}"));
                     return;
                 };
-                self.book_write(c, &mut ledger, *id, key, action);
+                self.book_write(c, &mut ledger, *id, &key, action);
             }
         }
         if c.verb == "resolve" {
@@ -302,7 +336,7 @@ impl Oracle {
         }
         if let Some(named) = named(action)
             && !matches!(
-                c.is.records.get(&named).and_then(|record| record.view.as_ref()),
+                c.is.records.get(&c.is.own(&named)).and_then(|record| record.view.as_ref()),
                 Some(Presence::Live(_))
             )
         {
@@ -317,7 +351,11 @@ impl Oracle {
             replay::of_presence(mirror.records.get(key).and_then(|record| record.view.as_ref()))
         };
         let after = view(c.is);
-        let expected = replay::act(view(c.was), action);
+        let mut expected = replay::act(view(c.was), action);
+        // Whoever names a customer by the server's id names it by ours (R16).
+        if let Some(Value::String(id)) = expected.as_mut().and_then(|it| it.get_mut("customer")) {
+            *id = c.is.own(&EntityKey::new("customers", &**id)).id;
+        }
         if after != expected {
             let text = format!("{key:?}: {after:?}, not {expected:?}");
             self.fail("P11 read your writes", text);
@@ -341,7 +379,8 @@ impl Oracle {
             let Some(row) = row else { continue };
             match &row.fate {
                 Fate::Applied if !server.has_applied(op.id) => {
-                    let base = c.is.records.get(&op.key).and_then(|record| record.base.as_ref());
+                    let record = c.is.records.get(&c.is.own(&op.key));
+                    let base = record.and_then(|record| record.base.as_ref());
                     let base = replay::of_presence(base.map(|base| &base.presence));
                     // Rewritten while it was judged: what it wanted is what the newest row of it said.
                     if !replay::says(&base, op) {
@@ -440,7 +479,13 @@ impl Oracle {
     }
 
     /// P18: an operation changes on the server only what its user changed, from what its user saw.
-    pub(crate) fn overwrites(&self, op: OpId, key: &EntityKey, before: &Doc, after: &Doc) {
+    pub(crate) fn overwrites(
+        &self,
+        op: OpId,
+        key: &EntityKey,
+        (before, after): (&Doc, &Doc),
+        given: &BTreeMap<String, String>,
+    ) {
         let ledger = self.ledger.borrow();
         // There the policy is that somebody's value goes over another's, which stays in the conflict record.
         if matches!(&*key.collection, "marks" | "prices") {
@@ -455,7 +500,12 @@ impl Oracle {
         let counts = replay::counts(key);
         for name in names.into_iter().filter(|it| *it != AMENDED && !(counts && *it == COUNTER)) {
             let (was, is) = (before.get(name), after.get(name));
-            let seen = |values: &Vec<Option<Value>>| values.iter().any(|it| it.as_ref() == was);
+            // Another device saw the customer under the id that the server gave.
+            let told = was.and_then(Value::as_str).filter(|_| name == "customer");
+            let told = told.and_then(|id| given.get(id)).map(|id| Value::from(&**id));
+            let seen = |values: &Vec<Option<Value>>| {
+                values.iter().any(|it| it.as_ref() == was || told.is_some() && *it == told)
+            };
             // Within an object two may change different members.
             let inside = was.is_some_and(Value::is_object) && is.is_some_and(Value::is_object);
             if was != is && !inside && !saw.get(name).is_some_and(seen) {
@@ -539,7 +589,8 @@ impl Oracle {
         if server.opaque && c.verb == "pull.apply" && c.is.queue(key).any(acked) {
             return;
         }
-        let version = |mirror: &Mirror| number(mirror.records.get(key)?.version()?);
+        // One that was pulled before its name was known goes into our own (R16).
+        let version = |mirror: &Mirror| number(mirror.records.get(&mirror.own(key))?.version()?);
         let rebuilding = |it: &Mirror| it.cursors.values().any(|row| row.rebuilding);
         let moves = rebuilding(c.was)
             && !rebuilding(c.is)
@@ -636,6 +687,7 @@ impl Oracle {
                     break;
                 }
                 let key = EntityKey::new(&*key.collection, &*key.id);
+                let key = server.on_device(c.is, &key);
                 let held = c.is.records.get(&key).and_then(|it| match row.rebuilding {
                     true => it.base_in(row.generation),
                     false => it.base.as_ref(),
@@ -646,6 +698,28 @@ impl Oracle {
                     self.fail("P13 page and cursor", text);
                 }
             }
+        }
+    }
+}
+
+/// What a user wrote under either name of a record, both see: they are one now, and nobody else wrote it (R16).
+fn become_one(was: &Mirror, ledger: &mut Ledger, named: &EntityKey, own: &EntityKey) {
+    let mut wrote = Seen::new();
+    for key in [named, own] {
+        let base = was.records.get(key).and_then(|record| record.base.as_ref());
+        let mut shown = replay::of_presence(base.map(|base| &base.presence));
+        for op in was.queue(key).filter(|op| op.is_visible()) {
+            shown = replay::replay(shown, op);
+            for name in ledger.saw.get(&op.id).into_iter().flat_map(Seen::keys) {
+                let value = shown.as_ref().and_then(|shown| shown.get(name)).cloned();
+                wrote.entry(name.clone()).or_default().push(value);
+            }
+        }
+    }
+    for op in [named, own].into_iter().flat_map(|key| was.queue(key)) {
+        let Some(saw) = ledger.saw.get_mut(&op.id) else { continue };
+        for (name, values) in saw {
+            values.extend(wrote.get(name).into_iter().flatten().cloned());
         }
     }
 }

@@ -4,11 +4,13 @@ use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use holdfast::model::{
-    Batch, Cursor, DeviceId, Document, Edit, EntityKey, Halt, Intent, Millis, OpId, Outcome,
-    Presence, PullPage, PushReply, RemoteChange, Seq, Stamp, Theirs, Version,
+    Batch, Cursor, Departure, DeviceId, Document, Edit, EntityKey, Halt, Intent, Millis, OpId,
+    Outcome, Path, Presence, PullPage, PushReply, References, RemoteChange, Seq, Stamp, Theirs,
+    Version, references,
 };
 use holdfast_server_core as core;
 
+use crate::mirror::Mirror;
 use crate::oracle::{Oracle, is_private};
 use crate::replay::{self, Doc};
 
@@ -69,6 +71,30 @@ impl core::Rules for SimRules {
     }
 }
 
+/// By which ids the server knows customers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Naming {
+    /// By those of their devices.
+    Kept,
+    /// By its own, which it gives a create (R16). A pulled row says whose operation made it, or does not.
+    Given { echo: bool },
+}
+
+/// How an id that the server gave begins.
+pub(crate) const GIVEN: &str = "srv-";
+
+/// What kind of server it is.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Nature {
+    /// Whether a request with a `poison` document is refused as a whole.
+    pub(crate) picky: bool,
+    /// Its versions can only be told equal or different.
+    pub(crate) opaque: bool,
+    /// A full pull shows what was there when it began.
+    pub(crate) frozen: bool,
+    pub(crate) naming: Naming,
+}
+
 #[derive(Debug)]
 pub(crate) struct Server {
     pub(crate) memory: core::Memory,
@@ -82,6 +108,11 @@ pub(crate) struct Server {
     pub(crate) opaque: bool,
     /// A full pull shows what was there when it began; what changed meanwhile comes with the next pull.
     frozen: Option<Vec<core::Memory>>,
+    naming: Naming,
+    /// From the ids of customers on their devices, which the store is kept by, to those that are told.
+    given: BTreeMap<String, String>,
+    /// Operations that left together with the create of what they name, in words of their device.
+    together: BTreeSet<OpId>,
     origins: BTreeMap<OpId, Origin>,
     last: BTreeMap<(usize, core::Key), Seq>,
     backup: Option<Backup>,
@@ -93,7 +124,8 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    pub(crate) fn new(page: usize, most: usize, picky: bool, opaque: bool, frozen: bool) -> Self {
+    pub(crate) fn new(page: usize, most: usize, nature: Nature) -> Self {
+        let Nature { picky, opaque, frozen, naming } = nature;
         Self {
             memory: core::Memory::new("e1"),
             rules: SimRules::default(),
@@ -102,6 +134,9 @@ impl Server {
             picky,
             opaque,
             frozen: frozen.then(Vec::new),
+            naming,
+            given: BTreeMap::new(),
+            together: BTreeSet::new(),
             origins: BTreeMap::new(),
             last: BTreeMap::new(),
             backup: None,
@@ -151,7 +186,7 @@ impl Server {
 
     /// Whether a restored backup had an older state of a record.
     pub(crate) fn was_set_back(&self, key: &EntityKey) -> bool {
-        self.set_back.contains(key)
+        self.set_back.contains(&self.stored_key(key))
     }
 
     /// The present history.
@@ -161,7 +196,13 @@ impl Server {
 
     pub(crate) fn tombstones(&self) -> Vec<EntityKey> {
         let gone = self.memory.records().filter(|(_, record)| record.document.is_none());
-        gone.map(|(key, _)| EntityKey::new(&*key.collection, &*key.id)).collect()
+        let gone = gone.map(|(key, _)| EntityKey::new(&*key.collection, &*key.id));
+        gone.flat_map(|key| {
+            let told = self.told(&key.id).filter(|_| key.collection == "customers");
+            let told = told.map(|id| EntityKey::new("customers", &**id));
+            told.into_iter().chain([key])
+        })
+        .collect()
     }
 
     /// Forgets all tombstones: older cursors are answered by 410 from now on.
@@ -174,9 +215,129 @@ impl Server {
         core::Tx::feed(&self.memory).expect("memory does not fail").last
     }
 
+    /// A record, by the server's id or by the one on the device that made it.
     pub(crate) fn record(&self, key: &EntityKey) -> Option<core::Record> {
+        let key = self.stored_key(key);
         let key = core::Key::new(&key.collection, &key.id);
         core::Tx::record(&self.memory, &key).expect("memory does not fail")
+    }
+
+    /// The key that the store has a record under.
+    pub(crate) fn stored_key(&self, key: &EntityKey) -> EntityKey {
+        match &*key.collection {
+            "customers" => EntityKey::new("customers", self.stored(&key.id)),
+            _ => key.clone(),
+        }
+    }
+
+    /// The id that the store knows a customer by.
+    pub(crate) fn stored<'a>(&'a self, id: &'a str) -> &'a str {
+        self.given.iter().find(|(_, given)| *given == id).map_or(id, |(own, _)| own)
+    }
+
+    /// The id that a customer is told by.
+    pub(crate) fn told(&self, id: &str) -> Option<&String> {
+        self.given.get(id)
+    }
+
+    /// The key that a device keeps a record of the store under: what it was told, unless it knows that by a name of its own.
+    pub(crate) fn on_device(&self, mirror: &Mirror, key: &EntityKey) -> EntityKey {
+        match self.told(&key.id).filter(|_| key.collection == "customers") {
+            Some(told) => mirror.own(&EntityKey::new("customers", &**told)),
+            None => key.clone(),
+        }
+    }
+
+    /// What a document says on a device.
+    pub(crate) fn doc_on_device(&self, mirror: &Mirror, doc: Doc) -> Doc {
+        let mut doc = doc?;
+        if let Some(serde_json::Value::String(id)) = doc.get_mut("customer") {
+            *id = self.on_device(mirror, &EntityKey::new("customers", &**id)).id;
+        }
+        Some(doc)
+    }
+
+    /// What a request says in the names of the store. A device that was told a name says that and no other (R16).
+    fn received(&mut self, batch: &Batch, see: &Oracle) -> Batch {
+        let mut batch = batch.clone();
+        if self.naming == Naming::Kept {
+            return batch;
+        }
+        let makes = |it: &&Departure| {
+            it.collection == "customers" && matches!(it.intent, Intent::Create(_))
+        };
+        let made = batch.operations.iter().filter(makes);
+        let made: Vec<_> = made.map(|it| (it.group, it.id.clone())).collect();
+        for it in &mut batch.operations {
+            if it.collection == "customers" {
+                if matches!(it.intent, Intent::Create(_)) && !it.id.starts_with(GIVEN) {
+                    let next = format!("{GIVEN}{}", self.given.len());
+                    self.given.entry(it.id.clone()).or_insert(next);
+                } else if self.given.contains_key(&it.id) {
+                    see.fail("R16 names", format!("{} says {} of its own", it.op, it.id));
+                }
+                it.id = self.stored(&it.id).to_owned();
+            }
+            if it.collection == "orders" {
+                for named in references::named_by(&it.intent, &customer()) {
+                    // Whoever leaves together with what it names cannot know what that will be called (R14).
+                    if it.group.is_some() && made.contains(&(it.group, named.id.clone())) {
+                        self.together.insert(it.op);
+                    }
+                    let dangles = see.ledger.borrow().dangling.contains(&named)
+                        || self.together.contains(&it.op);
+                    if self.given.contains_key(&named.id) && !dangles {
+                        see.fail("R16 names", format!("{} names {} of its own", it.op, named.id));
+                    }
+                }
+                let stored = |key: &EntityKey| Some(self.stored(&key.id).to_owned());
+                if let Some(intent) = references::rename_intent(&it.intent, &customer(), &stored) {
+                    it.intent = intent;
+                }
+            }
+        }
+        batch
+    }
+
+    fn in_told_names(&self, collection: &str, presence: Presence) -> Presence {
+        if collection != "orders" {
+            return presence;
+        }
+        let told = |key: &EntityKey| self.told(&key.id).cloned();
+        references::rename_presence(&presence, &customer(), &told).unwrap_or(presence)
+    }
+
+    fn told_outcome(&self, departure: &Departure, outcome: Outcome) -> Outcome {
+        match outcome {
+            Outcome::Applied { version, presence, stamp, assigned_id } => {
+                let makes = matches!(departure.intent, Intent::Create(_));
+                let given = self
+                    .told(&departure.id)
+                    .filter(|_| makes && version.is_some() && departure.collection == "customers");
+                Outcome::Applied {
+                    version,
+                    presence: presence.map(|it| self.in_told_names(&departure.collection, it)),
+                    stamp,
+                    assigned_id: given.cloned().or(assigned_id),
+                }
+            }
+            Outcome::Conflict {
+                theirs: Theirs::Live { document, version, stamp },
+                other,
+                token,
+            } => {
+                let presence = self.in_told_names(&departure.collection, Presence::Live(document));
+                let document = presence.document().cloned().expect("it is live");
+                Outcome::Conflict {
+                    theirs: Theirs::Live { document, version, stamp },
+                    other,
+                    token,
+                }
+            }
+            other @ (Outcome::Conflict { .. }
+            | Outcome::Rejected { .. }
+            | Outcome::Retry { .. }) => other,
+        }
     }
 
     /// The stored verdict of an operation.
@@ -199,6 +360,7 @@ impl Server {
         if self.picky && batch.operations.iter().any(|it| is_poison(&it.intent)) {
             return PushReply::halted(Halt::BatchRefused);
         }
+        let batch = &self.received(batch, see);
         let device = batch.operations.first().map_or_else(String::new, |it| it.device.to_string());
         let operations: Vec<core::Operation> = batch.operations.iter().map(operation).collect();
         let mut request = core::PushRequest::new(&device, operations.clone());
@@ -253,22 +415,27 @@ impl Server {
                 self.effect(departure.op, op, see);
             }
         }
-        for (((op, key), before), freed) in
-            batch.operations.iter().zip(&keys).zip(&before).zip(freed)
+        for (at, (((op, key), before), freed)) in
+            batch.operations.iter().zip(&keys).zip(&before).zip(freed).enumerate()
         {
             let after = text(self.record(key));
             // What left with versions of a lost history may meet the same numbers.
             let knew = self.origins.get(&op.op).and_then(|origin| origin.history.clone());
             let blind = self.was_set_back(key) && knew != Some(self.history());
-            if *before != after && !blind && !freed {
-                see.overwrites(op.op, key, before, &after);
+            // Two ids of one customer may be in one request: what changes is the doing of the last.
+            let last = keys.iter().rposition(|it| it == key) == Some(at);
+            if *before != after && !blind && !freed && last {
+                see.overwrites(op.op, key, (before, &after), &self.given);
             }
         }
         let outcomes = answer
             .outcomes
             .iter()
             .zip(&batch.operations)
-            .map(|(it, departure)| (departure.op, self.outcome(it, departure, see)))
+            .map(|(it, departure)| {
+                let outcome = self.outcome(it, departure, see);
+                (departure.op, self.told_outcome(departure, outcome))
+            })
             .collect();
         PushReply { outcomes, bytes: 100, up: 50, ..PushReply::default() }
     }
@@ -297,6 +464,9 @@ impl Server {
             && core::Tx::feed(&self.memory).expect("memory does not fail").horizon == 0
             && !see.ledger.borrow().dangling.contains(&EntityKey::new("customers", &*customer))
             && !self.was_set_back(&EntityKey::new("customers", &*customer))
+            && !self.told(&customer).is_some_and(|told| {
+                see.ledger.borrow().dangling.contains(&EntityKey::new("customers", &**told))
+            })
         {
             see.fail("P7 references", format!("{:?} names {customer}, which is unknown", op.key));
         }
@@ -327,12 +497,16 @@ impl Server {
             core::ProblemKind::CursorExpired => Halt::Expired,
             _ => Halt::Protocol,
         })?;
-        let changes = page.changes.iter().map(|it| RemoteChange {
-            key: EntityKey::new(&*it.collection, &*it.id),
-            presence: presence(it.document.as_ref()),
-            version: Some(self.version(it.version)),
-            stamp: Some(stamp(it.at)),
-            op: OpId::parse(&it.op_id),
+        let changes = page.changes.iter().map(|it| {
+            let told = self.told(&it.id).filter(|_| it.collection == "customers");
+            let silent = told.is_some() && self.naming == Naming::Given { echo: false };
+            RemoteChange {
+                key: EntityKey::new(&*it.collection, &**told.unwrap_or(&it.id)),
+                presence: self.in_told_names(&it.collection, presence(it.document.as_ref())),
+                version: Some(self.version(it.version)),
+                stamp: Some(stamp(it.at)),
+                op: OpId::parse(&it.op_id).filter(|_| !silent),
+            }
         });
         Ok(PullPage {
             changes: changes.collect(),
@@ -412,6 +586,11 @@ pub(crate) fn number(version: &Version) -> Option<u64> {
         Version::Opaque(text) => text.parse().ok(),
         Version::Stamp(_) => None,
     }
+}
+
+/// What orders declare.
+fn customer() -> References {
+    [(Path::field("customer"), "customers".to_owned())].into()
 }
 
 fn is_poison(intent: &Intent) -> bool {

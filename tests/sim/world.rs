@@ -22,7 +22,7 @@ use crate::asks::{self, Question};
 use crate::host::{Answer, Ask, Device, Luck, Message, Shared, SimHost, Slot, Telling, Word};
 use crate::oracle::{Call, Chain, Oracle, Violation, follow, is_private, position};
 use crate::replay::{self, COUNTER};
-use crate::server::{AMENDED, Server};
+use crate::server::{AMENDED, GIVEN, Naming, Nature, Server};
 use crate::tape::Tape;
 
 pub(crate) const DEVICES: usize = 2;
@@ -203,6 +203,9 @@ impl World {
         let few = tape.pick(4) == 3;
         let opaque = tape.pick(4) == 3;
         let frozen = tape.pick(4) == 3;
+        let given = |echo| Naming::Given { echo };
+        let naming = [Naming::Kept, Naming::Kept, given(true), given(false)][tape.pick(4)];
+        let nature = Nature { picky: swarm.poison > 0, opaque, frozen, naming };
         let shared = Shared {
             now: 0.into(),
             tape: tape.into(),
@@ -214,7 +217,7 @@ impl World {
             questions: Vec::new().into(),
             resolver: rules.resolver,
             devices: (0..DEVICES).map(|_| Device::default().into()).collect(),
-            server: Server::new(page, most, swarm.poison > 0, opaque, frozen).into(),
+            server: Server::new(page, most, nature).into(),
             oracle: Oracle::new(verbose, behaviour_only, groups),
             task: 0.into(),
             calls: BTreeMap::new().into(),
@@ -225,7 +228,7 @@ impl World {
             pull_first,
         };
         shared.oracle.say(|| {
-            format!("{swarm:?} page {page} most {most} few {few} opaque {opaque} frozen {frozen}")
+            format!("{swarm:?} page {page} most {most} few {few} {nature:?} groups {groups}")
         });
         Self {
             shared: Rc::new(shared),
@@ -859,6 +862,19 @@ impl World {
         self.pick(8)
     }
 
+    /// A customer, or what was pulled of it before anybody here knew that it is the same (R16).
+    fn or_as_pulled(&self, device: usize, key: EntityKey) -> EntityKey {
+        let server = self.shared.server.borrow();
+        let pulled = server.told(&key.id).filter(|_| key.collection == "customers");
+        let pulled = pulled.map(|id| EntityKey::new("customers", &**id));
+        let place = self.shared.devices[device].borrow();
+        let here = pulled.filter(|pulled| place.mirror.records.contains_key(pulled));
+        match here {
+            Some(pulled) if self.pick(2) == 0 => pulled,
+            Some(_) | None => key,
+        }
+    }
+
     fn write(&mut self, device: usize, tab: u32) {
         let Some((key, request)) = self.draw(device, &[]) else { return };
         let action = request.action.clone();
@@ -883,7 +899,13 @@ impl World {
             });
             let made: Vec<String> = made.map(|(key, _)| key.id.clone()).collect();
             let member = self.draw(device, &made);
-            drawn.extend(member.filter(|(key, _)| drawn.iter().all(|(known, _)| known != key)));
+            // Nor on one under two ids (R16).
+            let server = self.shared.server.borrow();
+            let other = |known: &EntityKey, key: &EntityKey| {
+                server.stored_key(known) != server.stored_key(key)
+            };
+            drawn
+                .extend(member.filter(|(key, _)| drawn.iter().all(|(known, _)| other(known, key))));
         }
         let mut members = drawn.iter().map(|(key, it)| (key.clone(), it.action.clone()));
         let Some((key, action)) = members.next() else { return };
@@ -920,6 +942,7 @@ impl World {
             192..=223 => EntityKey::new("customers", format!("c{device}-{}", self.name())),
             224..=255 => EntityKey::new("orders", format!("o{device}-{}", self.name())),
         };
+        let key = self.or_as_pulled(device, key);
         if self.banned.contains(&key) {
             return None;
         }
@@ -1130,7 +1153,8 @@ impl World {
         self.spawn(tab, "read", async move {
             let Ok(entity) = engine.get(&key).await else { return };
             let place = shared.devices[device].borrow();
-            let view = place.mirror.records.get(&key).and_then(|record| record.view.as_ref());
+            let own = place.mirror.own(&key);
+            let view = place.mirror.records.get(&own).and_then(|record| record.view.as_ref());
             let read = entity.map(|entity| replay::parse(&entity.document));
             if read != replay::of_presence(view) {
                 let text = format!("{key:?} reads {read:?}, is {view:?}");
@@ -1271,7 +1295,10 @@ impl World {
         let server = self.shared.server.borrow();
         for (key, record) in server.memory.records() {
             let key = EntityKey::new(&*key.collection, &*key.id);
+            let key = server.on_device(mirror, &key);
             let theirs = replay::of_text(record.document.as_ref().map(|it| it.as_str()));
+            // R16: what names a record names it as this device does.
+            let theirs = server.doc_on_device(mirror, theirs);
             let known = mirror.records.get(&key);
             let base = known.and_then(|it| it.base.as_ref());
             let version = base.and_then(|base| base.version.as_ref()).map(|it| it.text());
@@ -1295,7 +1322,8 @@ impl World {
                 let text = format!("d{index} {key:?}: the server does not know it: {record:?}");
                 oracle.fail("P15 convergence", text);
             }
-            if mirror.queue(key).next().is_none() && record.base.is_none() {
+            let empty = record.base.is_none() && record.server_id.is_none();
+            if mirror.queue(key).next().is_none() && empty {
                 let text = format!("d{index} {key:?}: neither base nor operations: {record:?}");
                 oracle.fail("P15 convergence", text);
             }
@@ -1333,12 +1361,18 @@ impl World {
         let oracle = &self.shared.oracle;
         let ledger = oracle.ledger.borrow();
         let server = self.shared.server.borrow();
+        // What was written to a customer under both its ids has no one order.
+        let twice = |key: &EntityKey| {
+            let told = server.told(&key.id).map(|id| EntityKey::new("customers", &**id));
+            key.id.starts_with(GIVEN) || told.is_some_and(|told| ledger.order.contains_key(&told))
+        };
         // What counts is added up, whatever of it was given up in between.
         let clear = |key: &EntityKey| {
             !replay::counts(key)
                 && is_private(key)
                 && !ledger.vague.contains(key)
                 && !server.was_set_back(key)
+                && !twice(key)
         };
         for (key, order) in ledger.order.iter().filter(|(key, _)| clear(key)) {
             let mut expected = None;
@@ -1365,6 +1399,11 @@ impl World {
             let mut found = replay::of_text(found.map(|it| it.as_str()));
             if let Some(found) = &mut found {
                 found.remove(AMENDED);
+            }
+            if let Some(serde_json::Value::String(id)) =
+                expected.as_mut().and_then(|it| it.get_mut("customer"))
+            {
+                *id = server.stored(id).to_owned();
             }
             if found != expected {
                 let text = format!(
