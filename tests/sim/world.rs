@@ -1377,6 +1377,7 @@ impl World {
         for (key, order) in ledger.order.iter().filter(|(key, _)| clear(key)) {
             let mut expected = None;
             let mut meant = Vec::new();
+            let mut left_out = false;
             for id in order {
                 let (device, action) = match (ledger.writes.get(id), ledger.amendments.get(id)) {
                     (Some(write), _) => (write.device, &write.action),
@@ -1389,6 +1390,11 @@ impl World {
                 let place = self.shared.devices[device].borrow();
                 let chain = follow(&place.mirror, *id);
                 if ledger.discarded.contains(id) || matches!(chain, Chain::Outbox(_)) {
+                    left_out = true;
+                    continue;
+                }
+                // Made and removed again is nothing, where the removal before it waits or was given up.
+                if left_out && matches!(chain, Chain::Ended(_, Fate::Annihilated)) {
                     continue;
                 }
                 meant.push(format!("{action:?} {chain:?}"));
