@@ -1524,9 +1524,9 @@ fn judge_verdict(
         (Ok(Verdict::Rejected { code, .. }), Chain::Outbox(op)) => {
             let stored = shared.server.borrow().verdict(*op);
             let key = shared.devices[device].borrow().mirror.op(*op).map(|op| op.key.clone());
-            // Of two histories the same version may be two.
+            // What was said in another history is forgotten, and the same version may be two.
             let set_back = key.is_some_and(|key| shared.server.borrow().was_set_back(&key));
-            code == "protocol-error" && set_back
+            set_back
                 || code == "busy"
                 || code == "refused"
                 || code == "too-large"
