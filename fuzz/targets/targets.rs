@@ -140,7 +140,8 @@ fn push_answer(body: &str) {
         }
     }
     let said: Vec<String> = reply.outcomes.iter().map(|(op, it)| verdict(*op, it)).collect();
-    let said = format!(r#"{{"holdfast":1,"outcomes":[{}],"end":true}}"#, said.join(","));
+    let (said, time) = (said.join(","), time(reply.time));
+    let said = format!(r#"{{"holdfast":1,"outcomes":[{said}]{time},"end":true}}"#);
     let again = wire.decode_push(&batch, &answer(200, &said), NOW);
     assert_eq!(again, reply, "{said}");
     // No other status makes a verdict of the same words.
@@ -243,6 +244,11 @@ fn verdict(op: OpId, outcome: &Outcome) -> String {
     said + "}"
 }
 
+/// The server's time in an answer.
+fn time(at: Option<Wall>) -> String {
+    at.map(|at| format!(r#","time":{}"#, at.0)).unwrap_or_default()
+}
+
 /// The answer to a pull: a body.
 fn pull_answer(body: &str) {
     let wire = Standard::new("/api");
@@ -298,7 +304,10 @@ fn said(page: &PullPage) -> String {
     }
     changes.extend(page.unreadable.iter().cloned());
     let (changes, next, more) = (changes.join(","), quote(&page.next.0), page.more);
-    format!(r#"{{"holdfast":1,"changes":[{changes}],"cursor":{next},"more":{more},"end":true}}"#)
+    let time = time(page.time);
+    format!(
+        r#"{{"holdfast":1,"changes":[{changes}],"cursor":{next},"more":{more}{time},"end":true}}"#
+    )
 }
 
 /// Status, media type, `Retry-After` and body, a line each: exactly one class, and only our own words pass.
