@@ -17,11 +17,13 @@ const open = async (conflicts) => {
   globalThis.events = [];
   globalThis.reported = [];
   globalThis.aborted = [];
+  globalThis.ended = Promise.withResolvers();
   globalThis.reportError = (error) => globalThis.reported.push(String(error.message ?? error));
   const handlers = {
     mine: () => ({ keep: "mine" }),
     slow: async (c) => {
-      await new Promise((resolve) => setTimeout(resolve, 50));
+      // An answer that is not there at once.
+      await orders.get("slow");
       return { merged: { ...c.theirs, note: `${c.mine.note}+${c.theirs.note}` } };
     },
     fields: () => ({ fields: { "at.shelf": "mine", note: "theirs" } }),
@@ -38,7 +40,10 @@ const open = async (conflicts) => {
     },
     // Last in the order of questions: it never answers.
     zz: (_, { signal }) => {
-      signal.addEventListener("abort", () => globalThis.aborted.push(signal.reason?.name));
+      signal.addEventListener("abort", () => {
+        globalThis.aborted.push(signal.reason?.name);
+        globalThis.ended.resolve();
+      });
       return new Promise(() => {});
     },
   };
@@ -115,8 +120,8 @@ test("P20 R26: a resolver that never answers holds nobody, and is told when nobo
   await withPage(chrome, server, async (page) => {
     await page.evaluate(open, "merge");
     await contradict(page, backend, ["zz"]);
+    await page.waitForFunction(() => asked.length === 1);
     const seen = await page.evaluate(async () => {
-      while (asked.length === 0) await new Promise((resolve) => setTimeout(resolve, 10));
       const sale = await (await orders.create({ note: "b" }, { id: "other" })).synced;
       await sync.sync();
       const open = await sync.conflicts.list();
@@ -124,7 +129,7 @@ test("P20 R26: a resolver that never answers holds nobody, and is told when nobo
       const decided = await sync.conflicts.resolve(open[0].id, { keep: "theirs" });
       const { document } = await orders.get("zz");
       await sync.close();
-      await new Promise((resolve) => setTimeout(resolve, 50));
+      await globalThis.ended.promise;
       return { sale, open, decided, document, asked: asked.length, events, aborted };
     });
     assert.equal(seen.sale.kind, "applied");

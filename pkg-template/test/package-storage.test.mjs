@@ -20,6 +20,17 @@ const open = async () => {
   });
   globalThis.storage = [];
   sync.on("storage", ({ kind }) => globalThis.storage.push(kind));
+  globalThis.hears = (kind) =>
+    new Promise((go) => {
+      if (globalThis.storage.includes(kind)) go();
+      sync.on("storage", (event) => event.kind === kind && go());
+    });
+  globalThis.becomes = (kind) =>
+    new Promise((go) => {
+      const look = () => sync.status.getSnapshot().kind === kind && go();
+      sync.status.subscribe(look);
+      look();
+    });
   globalThis.sync = sync;
   globalThis.orders = sync.collection("orders");
   return sync.status.getSnapshot().kind;
@@ -53,7 +64,7 @@ test("P29: a database that is gone is noticed and told, and everything is pulled
     await page.evaluate(lose);
     assert.equal(await page.evaluate(open), "storage-lost");
     const lost = await page.evaluate(async () => {
-      while (globalThis.storage.length === 0) await new Promise((go) => setTimeout(go, 5));
+      await globalThis.hears("lost");
       const { id } = await orders.create({ table: 3 }, { id: "new" });
       await sync.sync().catch(() => {});
       return [id, globalThis.storage, sync.status.getSnapshot().kind];
@@ -66,10 +77,9 @@ test("P29: a database that is gone is noticed and told, and everything is pulled
     down = false;
     const found = await page.evaluate(async () => {
       await sync.sync();
-      while (!globalThis.storage.includes("restored")) await new Promise((go) => setTimeout(go, 5));
+      await globalThis.hears("restored");
       await sync.drain();
-      while (sync.status.getSnapshot().kind !== "synced")
-        await new Promise((go) => setTimeout(go, 5));
+      await globalThis.becomes("synced");
       const { items } = await orders.list();
       return [items.map(({ id }) => id), globalThis.storage, sync.status.getSnapshot().kind];
     });

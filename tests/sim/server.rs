@@ -118,7 +118,7 @@ pub(crate) struct Server {
     backup: Option<Backup>,
     restores: u32,
     /// Verdicts that it gave and does not remember.
-    forgotten: BTreeMap<OpId, core::Outcome>,
+    forgotten: BTreeMap<OpId, Vec<core::Outcome>>,
     /// Records that it had otherwise.
     set_back: BTreeSet<EntityKey>,
 }
@@ -168,9 +168,7 @@ impl Server {
         self.memory.set_epoch(&format!("e{}", self.restores + 1));
         for stored in lost.verdicts() {
             let id = OpId::parse(&stored.outcome.op_id).expect("our own ids");
-            if self.verdict(id).is_none() {
-                self.forgotten.insert(id, stored.outcome.clone());
-            }
+            self.forgotten.entry(id).or_default().push(stored.outcome.clone());
         }
         let mut names: BTreeSet<core::Key> = lost.records().map(|(key, _)| key.clone()).collect();
         names.extend(self.memory.records().map(|(key, _)| key.clone()));
@@ -340,16 +338,21 @@ impl Server {
         }
     }
 
-    /// The stored verdict of an operation.
-    pub(crate) fn verdict(&self, op: OpId) -> Option<core::Outcome> {
+    /// Every verdict on an operation that is stored, or was in a history that is lost.
+    fn verdicts(&self, op: OpId) -> impl Iterator<Item = core::Outcome> {
         let stored = core::Tx::verdict(&self.memory, &op.to_string());
         let stored = stored.expect("memory does not fail").map(|stored| stored.outcome);
-        stored.or_else(|| self.forgotten.get(&op).cloned())
+        stored.into_iter().chain(self.forgotten.get(&op).into_iter().flatten().cloned())
+    }
+
+    /// Whether the server has refused an operation with this code.
+    pub(crate) fn has_refused(&self, op: OpId, code: &str) -> bool {
+        self.verdicts(op).any(|it| it.code.as_deref() == Some(code))
     }
 
     /// Whether the server has said, or would say, that it has the operation.
     pub(crate) fn has_applied(&self, op: OpId) -> bool {
-        self.verdict(op).is_some_and(|it| it.kind == core::OutcomeKind::Applied)
+        self.verdicts(op).any(|it| it.kind == core::OutcomeKind::Applied)
     }
 
     /// Handles a push. `whim` refuses its first new operation, for this time.

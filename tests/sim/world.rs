@@ -1522,15 +1522,14 @@ fn judge_verdict(
             place.mirror.conflicts.get(id).is_some_and(|it| it.resolved.is_none())
         }
         (Ok(Verdict::Rejected { code, .. }), Chain::Outbox(op)) => {
-            let stored = shared.server.borrow().verdict(*op);
             let key = shared.devices[device].borrow().mirror.op(*op).map(|op| op.key.clone());
-            // What was said in another history is forgotten, and the same version may be two.
+            // Of two histories the same version may be two.
             let set_back = key.is_some_and(|key| shared.server.borrow().was_set_back(&key));
-            set_back
+            code == "protocol-error" && set_back
                 || code == "busy"
                 || code == "refused"
                 || code == "too-large"
-                || stored.and_then(|it| it.code).as_deref() == Some(&**code)
+                || shared.server.borrow().has_refused(*op, code)
         }
         _ => false,
     };
