@@ -5,11 +5,13 @@
 
 use std::cell::{Cell, RefCell};
 use std::future::Future;
+use std::pin::Pin;
 use std::rc::Rc;
 
 use holdfast::browser::{
-    BrowserClock, BrowserFetch, BrowserLeadership, BrowserRng, Channel, GetToken, IdbSettings,
-    IdbStore, Lifecycle, NoToken, Signals, estimate, mark, marker, persisted, read_body,
+    BrowserClock, BrowserFetch, BrowserLeadership, BrowserRng, Channel, IdbSettings, IdbStore,
+    Lifecycle, Luggage, NoToken, PackFuture, Porter, Signals, TokenReason, estimate, mark, marker,
+    persisted, read_body,
 };
 use holdfast::layout::{self, Part, RowChange};
 use holdfast::memory::contract::{Bench, both, cut};
@@ -19,13 +21,16 @@ use holdfast::model::{
 };
 use holdfast::port::{
     Clock, Fetch, FetchError, HttpRequest, HttpResponse, Leadership, Method, RawStore, Rng,
+    Timeouts,
 };
-use js_sys::{Array, Function, Object, Promise, Reflect};
+use js_sys::{Array, Function, Object, Promise, Reflect, Uint8Array};
 use rexie::{Index, ObjectStore, Rexie, TransactionMode};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::{JsFuture, spawn_local};
 use wasm_bindgen_test::{wasm_bindgen_test, wasm_bindgen_test_configure};
-use web_sys::{Event, EventTarget, IdbDatabase, IdbFactory, IdbOpenDbRequest, IdbTransactionMode};
+use web_sys::{
+    AbortSignal, Event, EventTarget, IdbDatabase, IdbFactory, IdbOpenDbRequest, IdbTransactionMode,
+};
 
 wasm_bindgen_test_configure!(run_in_browser);
 
@@ -692,17 +697,49 @@ fn fetch_is_real() {
 
 fn request(method: Method, body: Option<&str>) -> HttpRequest {
     HttpRequest {
-        method,
-        url: "https://backend.example/api/push?a=1&b=%20".to_owned(),
         body: body.map(str::to_owned),
-        timeout: Millis(10_000),
+        timeouts: Timeouts::within(Millis(10_000)),
         max_bytes: 1_000,
+        ..HttpRequest::new(method, "https://backend.example/api/push?a=1&b=%20")
     }
+}
+
+/// Packs the body as it is and what an application gives for a token; asks for nothing where there is no application.
+struct Bearer(Option<Function>);
+
+impl Porter for Bearer {
+    fn pack(&self, request: &HttpRequest, reason: TokenReason, signal: AbortSignal) -> PackFuture {
+        let body = request.body.as_ref().map(|body| Uint8Array::from(body.as_bytes()));
+        let asked = self.0.as_ref().map(|function| {
+            let request = Object::new();
+            set(&request, "reason", &reason.text().into());
+            set(&request, "signal", &signal);
+            function.call1(&JsValue::UNDEFINED, &request)
+        });
+        Box::pin(async move {
+            let mut luggage = Luggage { headers: Vec::new(), body };
+            if let Some(asked) = asked {
+                let token = JsFuture::from(Promise::resolve(&asked.map_err(|_| NoToken)?)).await;
+                let token = token.ok().and_then(|token| token.as_string()).ok_or(NoToken)?;
+                luggage.headers.push(("authorization".to_owned(), token));
+            }
+            Ok(luggage)
+        })
+    }
+
+    fn is_intact(&self, digest: &str, bytes: &Uint8Array) -> Pin<Box<dyn Future<Output = bool>>> {
+        let intact = digest == bytes.length().to_string();
+        Box::pin(async move { intact })
+    }
+}
+
+fn plain_fetch() -> BrowserFetch {
+    BrowserFetch::new(Bearer(None))
 }
 
 async fn send(body: &str) -> Result<HttpResponse, FetchError> {
     fetch_is(body);
-    let fetch = BrowserFetch::new(None, BrowserFetch::CONNECT_LIMIT);
+    let fetch = plain_fetch();
     let answer = fetch.send(request(Method::Get, None)).await;
     fetch_is_real();
     answer
@@ -721,7 +758,7 @@ fn asked_header(name: &str) -> Option<String> {
 #[wasm_bindgen_test]
 async fn a_request_says_what_it_must_and_no_more() {
     fetch_is("return new Response('{}')");
-    let fetch = BrowserFetch::new(None, BrowserFetch::CONNECT_LIMIT);
+    let fetch = plain_fetch();
     fetch.send(request(Method::Post, Some(r#"{"holdfast":1}"#))).await.expect("sent");
     let text: Function = get(&get(&js_sys::global(), "asked"), "text").unchecked_into();
     let text: Promise =
@@ -737,11 +774,13 @@ async fn a_request_says_what_it_must_and_no_more() {
     ] {
         assert_eq!(asked(member).as_string().as_deref(), Some(value), "{member}");
     }
-    assert_eq!(asked_header("content-type").as_deref(), Some("application/json"));
     assert_eq!(asked_header("authorization"), None);
     fetch.send(request(Method::Get, None)).await.expect("sent");
     assert_eq!(asked("method").as_string().as_deref(), Some("GET"));
-    assert_eq!(asked_header("content-type"), None);
+    for (method, name) in [(Method::Put, "PUT"), (Method::Delete, "DELETE")] {
+        fetch.send(request(method, None)).await.expect("sent");
+        assert_eq!(asked("method").as_string().as_deref(), Some(name));
+    }
     fetch_is_real();
 }
 
@@ -757,6 +796,7 @@ async fn an_answer_comes_as_it_is_whoever_gave_it() {
         content_type: "text/html".to_owned(),
         retry_after: Some("7".to_owned()),
         body: "<p>Sign in</p>".to_owned(),
+        up: 0,
     };
     assert_eq!(answer.await, Ok(expected));
     let answer = send("return new Response(null, { status: 204 })").await.expect("answered");
@@ -780,7 +820,7 @@ async fn without_an_answer_the_server_is_unreachable() {
         let empty = answer.as_ref().is_ok_and(|answer| answer.status == 0);
         assert!(empty || answer == Err(FetchError::Unreachable), "{failure}: {answer:?}");
     }
-    let fetch = BrowserFetch::new(None, BrowserFetch::CONNECT_LIMIT);
+    let fetch = plain_fetch();
     let nobody =
         HttpRequest { url: "http://127.0.0.1:9/".to_owned(), ..request(Method::Get, None) };
     assert_eq!(fetch.send(nobody).await, Err(FetchError::Unreachable));
@@ -795,13 +835,15 @@ async fn an_answer_that_does_not_begin_or_end_is_given_up_and_aborted() {
     listen_for_trouble();
     let endless = "return new Response(new ReadableStream({
         start(c) { c.enqueue(new TextEncoder().encode('{')) } }))";
-    for (body, connect, total) in
-        [("return new Promise(() => {})", 50, 10_000), (endless, 10_000, 50)]
-    {
+    let (long, short) = (Timeouts::within(Millis(10_000)), Millis(50));
+    for (body, timeouts) in [
+        ("return new Promise(() => {})", Timeouts { begin: short, ..long }),
+        (endless, Timeouts { idle: short, ..long }),
+        (endless, Timeouts { whole: short, ..long }),
+    ] {
         fetch_is(body);
-        let fetch = BrowserFetch::new(None, Millis(connect));
-        let request = HttpRequest { timeout: Millis(total), ..request(Method::Get, None) };
-        assert_eq!(fetch.send(request).await, Err(FetchError::Unreachable), "{body}");
+        let request = HttpRequest { timeouts, ..request(Method::Get, None) };
+        assert_eq!(plain_fetch().send(request).await, Err(FetchError::Unreachable), "{body}");
         assert_eq!(get(&asked("signal"), "aborted"), JsValue::TRUE, "{body}");
     }
     fetch_is_real();
@@ -815,7 +857,7 @@ async fn closing_aborts_what_is_under_way() {
         "return new Promise((_, refuse) =>
            request.signal.addEventListener('abort', () => refuse(request.signal.reason)))",
     );
-    let fetch = BrowserFetch::new(None, BrowserFetch::CONNECT_LIMIT);
+    let fetch = plain_fetch();
     let close = async {
         breathe().await;
         fetch.close();
@@ -834,7 +876,7 @@ async fn closing_aborts_what_is_under_way() {
 async fn a_dropped_request_is_aborted() {
     listen_for_trouble();
     fetch_is("return new Promise(() => {})");
-    let fetch = BrowserFetch::new(None, BrowserFetch::CONNECT_LIMIT);
+    let fetch = plain_fetch();
     assert!(!cut(fetch.send(request(Method::Get, None)), 1).await);
     assert_eq!(get(&asked("signal"), "aborted"), JsValue::TRUE);
     fetch_is_real();
@@ -868,25 +910,37 @@ async fn a_body_beyond_the_limit_is_not_read_on() {
           for (const byte of all) c.enqueue(new Uint8Array([byte])); c.close() } }))";
     assert_eq!(send(split).await.map(|answer| answer.body), Ok("€😀".to_owned()));
     let response = web_sys::Response::new_with_opt_str(Some("whole")).expect("a response");
-    assert_eq!(read_body(response.body(), 5).await, Ok("whole".to_owned()));
-    assert_eq!(read_body(None, 0).await, Ok(String::new()));
+    assert_eq!(read_body(response.body(), 5, Millis(10_000)).await, Ok(b"whole".to_vec()));
+    assert_eq!(read_body(None, 0, Millis(0)).await, Ok(Vec::new()));
     assert_no_trouble().await;
 }
 
-/// An application's function, as the door calls it.
-fn get_token(body: &str) -> GetToken {
-    let function = Function::new_with_args("request", body);
-    Rc::new(move |reason, signal| {
-        let request = Object::new();
-        set(&request, "reason", &reason.text().into());
-        set(&request, "signal", &signal);
-        let answer = function.call1(&JsValue::UNDEFINED, &request);
-        Box::pin(async move {
-            let answer = Promise::resolve(&answer.map_err(|_| NoToken)?);
-            let token = JsFuture::from(answer).await.map_err(|_| NoToken)?;
-            if token.is_undefined() { Ok(None) } else { token.as_string().map(Some).ok_or(NoToken) }
-        })
-    })
+/// P36: what an answer says of its bytes is looked at where the protocol wants it.
+#[wasm_bindgen_test]
+async fn an_answer_that_is_not_what_it_says_is_none() {
+    let with = |headers: &str| format!("return new Response('{{}}', {{ headers: {headers} }})");
+    for (headers, digest, intact) in [
+        ("{}", true, true),
+        ("{ 'content-digest': '2' }", true, true),
+        ("{ 'content-digest': '3' }", true, false),
+        // Nobody asked for it; over coded bytes, which a page never sees.
+        ("{ 'content-digest': '3' }", false, true),
+        ("{ 'content-digest': '3', 'content-encoding': 'gzip' }", true, true),
+    ] {
+        fetch_is(&with(headers));
+        let answer = plain_fetch().send(HttpRequest { digest, ..request(Method::Get, None) }).await;
+        let expected = if intact { Ok("{}") } else { Err(FetchError::Unreadable) };
+        assert_eq!(
+            answer.as_ref().map(|it| &*it.body).map_err(|error| *error),
+            expected,
+            "{headers}"
+        );
+    }
+    fetch_is_real();
+}
+
+fn application(body: &str) -> BrowserFetch {
+    BrowserFetch::new(Bearer(Some(Function::new_with_args("request", body))))
 }
 
 async fn authorization(fetch: &BrowserFetch) -> Result<Option<String>, FetchError> {
@@ -898,42 +952,27 @@ async fn authorization(fetch: &BrowserFetch) -> Result<Option<String>, FetchErro
 #[wasm_bindgen_test]
 async fn a_token_is_asked_for_each_request_and_never_kept() {
     fetch_is("return new Response('{}')");
-    let ask = get_token(
+    let fetch = application(
         "globalThis.tokens = (globalThis.tokens ?? 0) + 1;
          if (!(request.signal instanceof AbortSignal)) throw new Error('no signal');
          return Promise.resolve(`${request.reason}-${globalThis.tokens}`)",
     );
-    let fetch = BrowserFetch::new(Some(ask), BrowserFetch::CONNECT_LIMIT);
-    let bearer = |token: &str| Ok(Some(format!("Bearer {token}")));
+    let bearer = |token: &str| Ok(Some(token.to_owned()));
     assert_eq!(authorization(&fetch).await, bearer("initial-1"));
     assert_eq!(authorization(&fetch).await, bearer("initial-2"));
     fetch.forget_token();
     assert_eq!(authorization(&fetch).await, bearer("refused-3"));
     assert_eq!(authorization(&fetch).await, bearer("initial-4"));
 
-    for (body, expected) in [
-        ("return 'plain'", bearer("plain")),
-        ("return undefined", Ok(None)),
-        ("return null", Err(FetchError::NoToken)),
-        ("throw new Error('signed out')", Err(FetchError::NoToken)),
-        ("return Promise.reject(new Error('signed out'))", Err(FetchError::NoToken)),
-        ("return 7", Err(FetchError::NoToken)),
-        ("return ''", Err(FetchError::NoToken)),
-        ("return 'two\\nlines'", Err(FetchError::NoToken)),
-        ("return 'schlüssel'", Err(FetchError::NoToken)),
-    ] {
-        let fetch = BrowserFetch::new(Some(get_token(body)), BrowserFetch::CONNECT_LIMIT);
-        assert_eq!(authorization(&fetch).await, expected, "{body}");
-    }
-    let refuse: GetToken = Rc::new(|_, _| Box::pin(async { Err(NoToken) }));
-    let fetch = BrowserFetch::new(Some(refuse), BrowserFetch::CONNECT_LIMIT);
-    fetch.forget_token();
+    let fetch = application("throw new Error('signed out')");
+    set(&js_sys::global(), "asked", &JsValue::NULL);
     assert_eq!(authorization(&fetch).await, Err(FetchError::NoToken));
+    assert!(get(&js_sys::global(), "asked").is_null(), "nothing is sent without it");
 
-    let never = get_token("globalThis.tokenSignal = request.signal; return new Promise(() => {})");
-    let fetch = BrowserFetch::new(Some(never), BrowserFetch::CONNECT_LIMIT);
-    let hurried = HttpRequest { timeout: Millis(50), ..request(Method::Get, None) };
-    assert_eq!(fetch.send(hurried).await, Err(FetchError::Unreachable));
+    let never = "globalThis.tokenSignal = request.signal; return new Promise(() => {})";
+    let timeouts = Timeouts::within(Millis(50));
+    let hurried = HttpRequest { timeouts, ..request(Method::Get, None) };
+    assert_eq!(application(never).send(hurried).await, Err(FetchError::Unreachable));
     let signal = get(&js_sys::global(), "tokenSignal");
     assert_eq!(get(&signal, "aborted"), JsValue::TRUE, "nobody waits for the token any more");
     fetch_is_real();
@@ -941,7 +980,7 @@ async fn a_token_is_asked_for_each_request_and_never_kept() {
 
 #[wasm_bindgen_test]
 async fn a_real_fetch_reads_a_data_url() {
-    let fetch = BrowserFetch::new(None, BrowserFetch::CONNECT_LIMIT);
+    let fetch = plain_fetch();
     let url = "data:application/json,%7B%22holdfast%22%3A1%7D".to_owned();
     let answer = fetch.send(HttpRequest { url, ..request(Method::Get, None) }).await.expect("read");
     assert_eq!((answer.status, answer.body.as_str()), (200, r#"{"holdfast":1}"#));

@@ -281,7 +281,7 @@ mod tests {
         use holdfast::protocol::{Protocol, Standard};
         let answer = |body: &str| {
             let (content_type, body) = ("application/json".to_owned(), body.to_owned());
-            HttpResponse { status: 200, content_type, retry_after: None, body }
+            HttpResponse { status: 200, content_type, retry_after: None, body, up: 0 }
         };
         for body in verdicts() {
             let reply =

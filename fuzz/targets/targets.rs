@@ -83,7 +83,7 @@ fn op(n: u8) -> OpId {
 
 fn answer(status: u16, body: &str) -> HttpResponse {
     let content_type = "application/json".to_owned();
-    HttpResponse { status, content_type, retry_after: None, body: body.to_owned() }
+    HttpResponse { status, content_type, retry_after: None, body: body.to_owned(), up: 0 }
 }
 
 /// Our server's own words, by another reader than ours.
@@ -317,7 +317,8 @@ fn answer_status(text: &str) {
     let status = line().parse::<u16>().unwrap_or_default();
     let content_type = line().to_owned();
     let retry_after = Some(line().to_owned()).filter(|it| !it.is_empty());
-    let answer = HttpResponse { status, content_type, retry_after, body: line().to_owned() };
+    let body = line().to_owned();
+    let answer = HttpResponse { status, content_type, retry_after, body, up: 0 };
     // Ours is the stricter: a member that stands there twice is nobody's word.
     let ours = status::is_marked(&answer.body);
     assert!(is_ours(&answer.body) || !ours, "{answer:?}");

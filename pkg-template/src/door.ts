@@ -80,20 +80,39 @@ export interface DoorCallbacks {
    * text.
    */
   readonly emit: (kind: string, payload: unknown) => void;
-  /** A bearer token, `undefined` for none, `null` where the application could not give one. */
-  readonly token: (
-    reason: "initial" | "refused",
+  /**
+   * What a request takes along: its body as it is sent, then names and values of headers in turns; `null` where the application
+   * gave no token or signature. `head` is the text of an {@link HttpHead}.
+   */
+  readonly pack: (
+    head: string,
+    body: string | undefined,
     signal: AbortSignal,
-  ) => Promise<string | undefined | null>;
-  /** A custom remote: JSON text in and out; a failure is the text of a `RemoteFailure`. */
-  readonly push: (batch: string, token: string | undefined, signal: AbortSignal) => Promise<string>;
-  readonly pull: (
-    request: string,
-    token: string | undefined,
-    signal: AbortSignal,
-  ) => Promise<string>;
+  ) => Promise<readonly (Uint8Array | string | undefined)[] | null>;
+  /** Whether bytes are those of a `Content-Digest`; true where that cannot be told. */
+  readonly intact: (digest: string, bytes: Uint8Array<ArrayBuffer>) => Promise<boolean>;
+  /** A custom remote: JSON text in and out; a failure is the text of a `RemoteFailure`, or of `{halt: "no-token"}`. */
+  readonly push: (batch: string, reason: TokenReason, signal: AbortSignal) => Promise<string>;
+  readonly pull: (request: string, reason: TokenReason, signal: AbortSignal) => Promise<string>;
   /** Text of a conflict in, text of a resolution out; `null` where a person shall decide. */
   readonly conflict: (conflict: string, signal: AbortSignal) => Promise<string | null>;
+}
+
+/** Why a token is asked for. */
+export type TokenReason = "initial" | "refused";
+
+/** All of an HTTP request but its body and its times, with what the server's protocol lets us do with it. */
+export interface HttpHead {
+  readonly method: "GET" | "POST" | "PUT" | "DELETE";
+  readonly url: string;
+  /** Why the token is asked for. */
+  readonly reason: TokenReason;
+  /** A body of so many bytes or more is compressed. */
+  readonly gzipFrom?: number;
+  /** A digest goes along. */
+  readonly digest: boolean;
+  /** The `Idempotency-Key`. */
+  readonly key?: string;
 }
 
 /** The options as they cross: checked, complete, plain data. */
@@ -102,8 +121,6 @@ export interface DoorOptions {
   readonly user?: string;
   readonly tenant?: string;
   readonly remote: DoorRemote;
-  /** Whether there is a `getToken`. */
-  readonly token: boolean;
   /** Whether there is an `onConflict`. */
   readonly resolver: boolean;
   readonly collections: readonly DoorCollection[];
@@ -117,7 +134,12 @@ export interface DoorOptions {
 
 /** The standard protocol has a base URL, a custom remote has none. */
 export type DoorRemote =
-  | { readonly baseUrl: string; readonly timeout?: number }
+  | {
+      readonly baseUrl: string;
+      readonly timeout?: number;
+      readonly gzip: boolean;
+      readonly digest: boolean;
+    }
   | {
       readonly groups: boolean;
       readonly wholeRecord: boolean;

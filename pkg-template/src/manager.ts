@@ -2,7 +2,8 @@ import { checkId, outcome, RecordCollection } from "./collection.js";
 import { ConflictsView, conflictCallback } from "./conflicts.js";
 import { Core } from "./core.js";
 import type { DoorCallbacks } from "./door.js";
-import { abortable, HoldfastError, report, throwIfAborted, toHoldfastError } from "./errors.js";
+import { abortable, HoldfastError, throwIfAborted, toHoldfastError } from "./errors.js";
+import { httpCallbacks, requestSigner, tokenSource } from "./http.js";
 import { door } from "./load.js";
 import { doorOptions } from "./options.js";
 import { OutboxView } from "./outbox.js";
@@ -140,13 +141,14 @@ async function open<D extends Documents<D>>(
   throwIfAborted(options.signal);
   let core: Core | undefined;
   const early: [string, unknown][] = [];
+  const token = tokenSource(options.getToken);
   const callbacks: DoorCallbacks = {
     emit: (kind, payload) => {
       if (core) core.receive(kind, payload);
       else early.push([kind, payload]);
     },
-    token: tokenCallback(options.getToken),
-    ...remoteCallbacks(options.remote),
+    ...httpCallbacks(token, requestSigner(options.signRequest)),
+    ...remoteCallbacks(options.remote, token),
     conflict: conflictCallback(options.onConflict),
   };
   const opening = door()
@@ -161,25 +163,6 @@ async function open<D extends Documents<D>>(
   }
   for (const [kind, payload] of early) core.receive(kind, payload);
   return new Manager(core, options);
-}
-
-function tokenCallback(
-  getToken: OpenOptions<Record<never, never>>["getToken"],
-): DoorCallbacks["token"] {
-  return async (reason, signal) => {
-    try {
-      const token = await getToken?.({ reason, signal });
-      if (token === undefined || typeof token === "string") return token;
-      report(
-        new HoldfastError("invalid-options", "getToken: a string or undefined is needed", {
-          path: "getToken",
-        }),
-      );
-    } catch (error) {
-      report(error);
-    }
-    return null;
-  };
 }
 
 /** Opens the database of one identity; see `SyncManagerConstructor`. */

@@ -49,6 +49,8 @@ export function doorOptions<D extends Documents<D>>(options: OpenOptions<D>): Do
     refuse("durability", '"strict" or "relaxed"');
   if (options.getToken !== undefined && typeof options.getToken !== "function")
     refuse("getToken", "a function is needed");
+  if (options.signRequest !== undefined && typeof options.signRequest !== "function")
+    refuse("signRequest", "a function is needed");
   if (options.onConflict !== undefined && typeof options.onConflict !== "function")
     refuse("onConflict", "a function is needed");
   return {
@@ -56,7 +58,6 @@ export function doorOptions<D extends Documents<D>>(options: OpenOptions<D>): Do
     ...(user === undefined ? {} : { user }),
     ...(tenant === undefined ? {} : { tenant }),
     remote: doorRemote(options.remote),
-    token: options.getToken !== undefined,
     resolver: options.onConflict !== undefined,
     collections: Object.entries<CollectionOptions>(collections).map(([key, value]) =>
       doorCollection(key, value, names),
@@ -190,11 +191,16 @@ function doorRemote(remote: Remote): DoorRemote {
     return { groups, wholeRecord, versions, times };
   }
   if (remote?.kind !== "standard") refuse("remote", "made by standard(...) or defineRemote(...)");
-  const { timeout } = remote;
+  const { timeout, gzip = false, digest = false } = remote;
   if (timeout !== undefined && !(Number.isSafeInteger(timeout) && timeout > 0)) {
     refuse("remote.timeout", "a whole number of ms");
   }
-  return { baseUrl: baseUrl(remote.baseUrl), ...(timeout === undefined ? {} : { timeout }) };
+  return {
+    baseUrl: baseUrl(remote.baseUrl),
+    ...(timeout === undefined ? {} : { timeout }),
+    gzip,
+    digest,
+  };
 }
 
 /** The address in full, without a slash at the end. A password in it would end up in logs. */

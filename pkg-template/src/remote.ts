@@ -1,5 +1,6 @@
-import type { DoorCallbacks } from "./door.js";
+import type { DoorCallbacks, TokenReason } from "./door.js";
 import { report } from "./errors.js";
+import type { TokenSource } from "./http.js";
 import { ANSWER, objectText } from "./json.js";
 import type {
   PullRequest,
@@ -39,7 +40,10 @@ export function defineRemote(functions: RemoteFunctions): Remote {
 }
 
 /** The two functions as the core calls them: JSON text in and out, a throw told apart from an answer. */
-export function remoteCallbacks(remote: Remote): Pick<DoorCallbacks, "push" | "pull"> {
+export function remoteCallbacks(
+  remote: Remote,
+  getToken: TokenSource,
+): Pick<DoorCallbacks, "push" | "pull"> {
   if (remote.kind !== "custom") {
     const none = (): Promise<string> => Promise.resolve('{"halt":"misconfigured"}');
     return { push: none, pull: none };
@@ -47,9 +51,11 @@ export function remoteCallbacks(remote: Remote): Pick<DoorCallbacks, "push" | "p
   const told = new Set<string>();
   const answer = async (
     ask: (context: RemoteContext) => Promise<unknown>,
-    token: string | undefined,
+    reason: TokenReason,
     signal: AbortSignal,
   ): Promise<string> => {
+    const token = await getToken(reason, signal);
+    if (token === null) return '{"halt":"no-token"}';
     let given: unknown;
     try {
       given = await ask(token === undefined ? { signal } : { token, signal });
@@ -64,10 +70,10 @@ export function remoteCallbacks(remote: Remote): Pick<DoorCallbacks, "push" | "p
     }
   };
   return {
-    push: (batch, token, signal) =>
-      answer((context) => remote.push(JSON.parse(batch) as PushBatch, context), token, signal),
-    pull: (request, token, signal) =>
-      answer((context) => remote.pull(JSON.parse(request) as PullRequest, context), token, signal),
+    push: (batch, reason, signal) =>
+      answer((context) => remote.push(JSON.parse(batch) as PushBatch, context), reason, signal),
+    pull: (request, reason, signal) =>
+      answer((context) => remote.pull(JSON.parse(request) as PullRequest, context), reason, signal),
   };
 }
 

@@ -326,6 +326,21 @@ export interface TokenRequest {
 }
 
 /**
+ * A request that is about to leave, for {@link OpenOptions.signRequest}. What is in it is what the server sees, but for headers of
+ * the browser's own.
+ *
+ * @example
+ * const signRequest = ({ method, url, headers }: SignedRequest) => session.sign(method, url, headers["content-digest"]);
+ */
+export interface SignedRequest {
+  readonly method: "GET" | "POST" | "PUT" | "DELETE";
+  /** The whole address. */
+  readonly url: string;
+  /** By lower-case name. A request with a body has `content-digest` (in a secure context), over the bytes as they are sent. */
+  readonly headers: Readonly<Record<string, string>>;
+}
+
+/**
  * Where a `SyncManager` gets everything it knows from.
  *
  * @example
@@ -346,6 +361,22 @@ export interface OpenOptions<D extends Documents<D>> {
   readonly remote: Remote;
   /** Gives the bearer token for a request; `undefined` sends none. Never stored, never logged. */
   readonly getToken?: (request: TokenRequest) => string | undefined | Promise<string | undefined>;
+  /**
+   * Signs a request: gives headers to send with it, as HTTP Message Signatures (RFC 9421) do with `signature-input` and
+   * `signature`. The key stays the application's. Across origins the server allows the headers. Where it throws, nothing is sent
+   * and the status is `"auth-required"`. Not for custom remotes: they send for themselves.
+   *
+   * @example
+   * signRequest: async ({ method, url, headers }) => {
+   *   const input = `sig=("@method" "@target-uri" "content-digest");created=${Math.floor(Date.now() / 1000)};keyid="till-7"`;
+   *   const signature = await session.signature(input, method, url, headers);
+   *   return { "signature-input": input, signature: `sig=:${signature}:` };
+   * }
+   */
+  readonly signRequest?: (
+    request: SignedRequest,
+    options: { readonly signal: AbortSignal },
+  ) => Readonly<Record<string, string>> | Promise<Readonly<Record<string, string>>>;
   /** The collections of the application; a name outside of them is refused with `"unknown-collection"`. */
   readonly collections: { readonly [K in keyof D]: CollectionOptions<D[K]> };
   /**
@@ -1207,8 +1238,22 @@ export type Remote =
 export interface StandardOptions {
   /** Where `push` and `pull` are: absolute, or relative to the page. */
   readonly baseUrl: string;
-  /** How long one request may take, in ms. Default 30,000. */
+  /**
+   * How long one request may take, in ms. Default 30,000, of which the answer has 20,000 to begin. A page sees neither a connection
+   * being made nor a body leaving, so it cannot tell a slow network from a slow server: both are one wait.
+   */
   readonly timeout?: number;
+  /**
+   * The server takes `Content-Encoding: gzip`. Bodies of 1 KiB or more are compressed then, where the browser has a
+   * `CompressionStream`. Default `false`: a server that does not know it answers 415.
+   */
+  readonly gzip?: boolean;
+  /**
+   * `Content-Digest: sha-256=:...:` (RFC 9530) goes along with every body, over the bytes as they are sent, and one that an
+   * answer carries is checked: where it does not match, the answer counts as none. Needs a secure context (https, localhost);
+   * across origins, the server exposes the header. Default `false`.
+   */
+  readonly digest?: boolean;
 }
 
 /**

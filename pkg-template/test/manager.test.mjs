@@ -22,7 +22,7 @@ test("open hands over complete, plain options", async () => {
     {},
     {
       user: "u",
-      remote: standard({ baseUrl: "http://localhost/api/", timeout: 5 }),
+      remote: standard({ baseUrl: "http://localhost/api/", timeout: 5, gzip: true }),
       collections: {
         orders: {
           conflicts: { updateUpdate: "manual", deleteUpdate: "client-wins" },
@@ -33,14 +33,12 @@ test("open hands over complete, plain options", async () => {
         },
         customers: {},
       },
-      getToken: () => "t",
     },
   );
   assert.deepEqual(calls[0][1], {
     name: "test",
     user: "u",
-    remote: { baseUrl: "http://localhost/api", timeout: 5 },
-    token: true,
+    remote: { baseUrl: "http://localhost/api", timeout: 5, gzip: true, digest: false },
     resolver: false,
     collections: [
       {
@@ -133,6 +131,7 @@ const WRONG = [
   ["a schema that is none", collections({ orders: { schema: {} } }), "collections.orders.schema"],
   ["another durability", { ...good, durability: "none" }, "durability"],
   ["a token for getToken", { ...good, getToken: "secret" }, "getToken"],
+  ["a key for signRequest", { ...good, signRequest: "secret" }, "signRequest"],
   ["a word for onConflict", { ...good, onConflict: "defer" }, "onConflict"],
   ["no remote", { ...good, remote: undefined }, "remote"],
   ["half a remote", { ...good, remote: { kind: "custom", push() {} } }, "remote"],
@@ -420,39 +419,15 @@ test("events that come while open still runs are not lost", async () => {
   assert.equal(sync.status.getSnapshot().kind, "offline");
 });
 
-test("getToken is asked with a reason; a throw or nonsense is reported and is no token", async () => {
-  const { signal } = new AbortController();
-  const asked = [];
-  const { callbacks } = await openFake(
-    {},
-    { getToken: async (request) => void asked.push(request) },
-  );
-  assert.equal(await callbacks.token("refused", signal), undefined);
-  assert.deepEqual(asked, [{ reason: "refused", signal }]);
-  const broken = new Error("token");
-  for (const getToken of [
-    () => {
-      throw broken;
-    },
-    () => 7,
-  ]) {
-    const { callbacks: other } = await openFake({}, { getToken });
-    const seen = await reported(async () =>
-      assert.equal(await other.token("initial", signal), null),
-    );
-    assert.equal(seen.length, 1);
-  }
-  const { callbacks: none } = await openFake();
-  assert.equal(await none.token("initial", signal), undefined);
-});
-
 test("a custom remote speaks objects, its failures are words", async () => {
   const { signal } = new AbortController();
   const seen = [];
+  let token = async ({ reason }) => `t-${reason}`;
   let answer = () => ({ outcomes: [{ opId: "o", kind: "applied" }] });
   const { callbacks, calls } = await openFake(
     {},
     {
+      getToken: (request) => token(request),
       remote: defineRemote({
         capabilities: { groups: true },
         push: async (...args) => {
@@ -470,34 +445,41 @@ test("a custom remote speaks objects, its failures are words", async () => {
     times: false,
   });
   assert.equal(
-    await callbacks.push('{"deviceId":"d"}', "t", signal),
+    await callbacks.push('{"deviceId":"d"}', "refused", signal),
     '{"outcomes":[{"opId":"o","kind":"applied"}]}',
   );
-  assert.deepEqual(seen, [[{ deviceId: "d" }, { token: "t", signal }]]);
-  await callbacks.push("{}", undefined, signal);
+  assert.deepEqual(seen, [[{ deviceId: "d" }, { token: "t-refused", signal }]]);
+  token = () => undefined;
+  await callbacks.push("{}", "initial", signal);
   assert.deepEqual(seen[1][1], { signal });
   assert.equal(
-    await callbacks.pull("{}", undefined, signal),
+    await callbacks.pull("{}", "initial", signal),
     '{"changes":[],"cursor":"c","more":false}',
   );
+  token = () => 7;
+  const told = await reported(async () =>
+    assert.equal(await callbacks.push("{}", "initial", signal), '{"halt":"no-token"}'),
+  );
+  assert.deepEqual([told.length, seen.length], [1, 2], "P32: nothing is sent");
+  token = () => undefined;
   answer = () => {
     throw { halt: "later", after: 3 };
   };
-  assert.equal(await callbacks.push("{}", undefined, signal), '{"halt":"later","after":3}');
+  assert.equal(await callbacks.push("{}", "initial", signal), '{"halt":"later","after":3}');
   const warnings = [];
   const warn = console.warn;
   console.warn = (...args) => warnings.push(args);
   answer = () => {
     throw new TypeError("Failed to fetch");
   };
-  assert.equal(await callbacks.push("{}", undefined, signal), '{"halt":"unreachable"}');
-  assert.equal(await callbacks.push("{}", undefined, signal), '{"halt":"unreachable"}');
+  assert.equal(await callbacks.push("{}", "initial", signal), '{"halt":"unreachable"}');
+  assert.equal(await callbacks.push("{}", "initial", signal), '{"halt":"unreachable"}');
   console.warn = warn;
   assert.equal(warnings.length, 1);
   for (const nonsense of [undefined, 7, [], { outcomes: [{ version: Number.NaN }] }]) {
     answer = () => nonsense;
     const reports = await reported(async () =>
-      assert.equal(await callbacks.push("{}", undefined, signal), '{"halt":"protocol"}'),
+      assert.equal(await callbacks.push("{}", "initial", signal), '{"halt":"protocol"}'),
     );
     assert.equal(reports.length, 1);
   }

@@ -46,40 +46,47 @@ impl TokenReason {
     }
 }
 
-/// The application gave no token: it threw, or what it gave is none.
+/// The application gave no token or signature: it threw, or what it gave is none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NoToken;
 
-/// A token that is on its way; none sends a request without one.
-pub type TokenFuture = Pin<Box<dyn Future<Output = Result<Option<String>, NoToken>>>>;
+/// What a request takes along beside its address.
+#[derive(Debug, Clone, Default)]
+pub struct Luggage {
+    /// Names and values.
+    pub headers: Vec<(String, String)>,
+    /// The body as it is sent.
+    pub body: Option<Uint8Array>,
+}
 
-/// Asks the application for a token. The signal is aborted when the answer is no longer wanted.
-pub type GetToken = Rc<dyn Fn(TokenReason, AbortSignal) -> TokenFuture>;
+/// Luggage that is on its way.
+pub type PackFuture = Pin<Box<dyn Future<Output = Result<Luggage, NoToken>>>>;
+
+/// What stands between a request and the wire, outside of this module: the application's token and signature, compression and
+/// digests.
+pub trait Porter: 'static {
+    /// Headers and body for a request. The signal is aborted when they are no longer wanted.
+    fn pack(&self, request: &HttpRequest, reason: TokenReason, signal: AbortSignal) -> PackFuture;
+
+    /// Whether bytes are those of a `Content-Digest`. What cannot be told is.
+    fn is_intact(&self, digest: &str, bytes: &Uint8Array) -> Pin<Box<dyn Future<Output = bool>>>;
+}
 
 /// HTTP as a page or a worker has it.
 ///
 /// ```no_run
-/// use holdfast::browser::BrowserFetch;
-/// use holdfast::model::Millis;
+/// use holdfast::browser::{BrowserFetch, Porter};
 /// use holdfast::port::{Fetch, HttpRequest, Method};
-/// # async fn example() {
-/// let fetch = BrowserFetch::new(None, BrowserFetch::CONNECT_LIMIT);
-/// let request = HttpRequest {
-///     method: Method::Get,
-///     url: "/api/pull".to_owned(),
-///     body: None,
-///     timeout: Millis(30_000),
-///     max_bytes: 8 << 20,
-/// };
-/// let answer = fetch.send(request).await;
+/// # async fn example(porter: impl Porter) {
+/// let fetch = BrowserFetch::new(porter);
+/// let answer = fetch.send(HttpRequest::new(Method::Get, "/api/pull")).await;
 /// # }
 /// ```
 #[derive(Clone)]
 pub struct BrowserFetch(Rc<Inner>);
 
 struct Inner {
-    get_token: Option<GetToken>,
-    connect_limit: Millis,
+    porter: Box<dyn Porter>,
     refused: Cell<bool>,
     closed: Cell<bool>,
     /// Of the requests under way, by number.
@@ -88,16 +95,11 @@ struct Inner {
 }
 
 impl BrowserFetch {
-    /// How long an answer may take to begin. A page cannot see a connection being made, so this includes sending the request and
-    /// what the server does before it answers.
-    pub const CONNECT_LIMIT: Millis = Millis(20_000);
-
-    /// Sends with the application's tokens, or without any.
+    /// Sends with what the porter packs.
     #[must_use]
-    pub fn new(get_token: Option<GetToken>, connect_limit: Millis) -> Self {
+    pub fn new(porter: impl Porter) -> Self {
         Self(Rc::new(Inner {
-            get_token,
-            connect_limit,
+            porter: Box::new(porter),
             refused: Cell::new(false),
             closed: Cell::new(false),
             controllers: RefCell::default(),
@@ -146,7 +148,7 @@ impl Fetch for BrowserFetch {
         let flight = Flight::new(&self.0)?;
         let signal = flight.controller.signal();
         let exchange = exchange(&self.0, &request, &signal);
-        within(request.timeout, exchange).await.unwrap_or(Err(FetchError::Unreachable))
+        within(request.timeouts.whole, exchange).await.unwrap_or(Err(FetchError::Unreachable))
     }
 
     fn forget_token(&self) {
@@ -159,76 +161,82 @@ async fn exchange(
     request: &HttpRequest,
     signal: &AbortSignal,
 ) -> Result<HttpResponse, FetchError> {
-    let mut token = None;
-    if let Some(get_token) = &inner.get_token {
-        let reason = if inner.refused.get() { TokenReason::Refused } else { TokenReason::Initial };
-        token = get_token(reason, signal.clone()).await.map_err(|NoToken| FetchError::NoToken)?;
-        inner.refused.set(false);
-    }
-    let message = message(request, token, signal)?;
+    let reason = if inner.refused.get() { TokenReason::Refused } else { TokenReason::Initial };
+    let packed = inner.porter.pack(request, reason, signal.clone()).await;
+    let luggage = packed.map_err(|NoToken| FetchError::NoToken)?;
+    inner.refused.set(false);
+    let up = luggage.body.as_ref().map_or(0, |body| body.length().into());
+    let message = message(request, luggage, signal)?;
     let answer = async {
         let promise = fetch(&message.into()).ok()?;
         JsFuture::from(promise).await.ok()?.dyn_into::<web_sys::Response>().ok()
     };
-    let answer = within(inner.connect_limit, answer).await.flatten();
+    let answer = within(request.timeouts.begin, answer).await.flatten();
     let response = Response::from(answer.ok_or(FetchError::Unreachable)?);
     let header = |name: &str| response.headers().get(name);
+    let bytes = read_body(response.body(), request.max_bytes, request.timeouts.idle).await?;
+    // The digest is over coded bytes, which a page never sees: where the platform decoded them, nobody can tell.
+    let digest =
+        header("content-digest").filter(|_| request.digest && header("content-encoding").is_none());
+    if let Some(digest) = digest
+        && !inner.porter.is_intact(&digest, &Uint8Array::from(&*bytes)).await
+    {
+        return Err(FetchError::Unreadable);
+    }
     Ok(HttpResponse {
         status: response.status(),
         content_type: header("content-type").unwrap_or_default(),
         retry_after: header("retry-after"),
-        body: read_body(response.body(), request.max_bytes).await?,
+        body: String::from_utf8(bytes).map_err(|_| FetchError::Unreadable)?,
+        up,
     })
 }
 
 fn message(
     request: &HttpRequest,
-    token: Option<String>,
+    luggage: Luggage,
     signal: &AbortSignal,
 ) -> Result<HttpMessage, FetchError> {
     let method = match request.method {
         Method::Get => HttpMethod::GET,
         Method::Post => HttpMethod::POST,
+        Method::Put => HttpMethod::PUT,
+        Method::Delete => HttpMethod::DELETE,
     };
     let mut builder = RequestBuilder::new(&request.url)
         .method(method)
         .cache(RequestCache::NoStore)
         .credentials(RequestCredentials::Omit)
         .redirect(RequestRedirect::Error)
-        .abort_signal(Some(signal))
-        .header("Accept", "application/json");
-    if let Some(token) = token {
-        // Anything else cannot be a header, and gloo-net would stop the module.
-        if token.is_empty() || !token.bytes().all(|byte| (0x21..0x7f).contains(&byte)) {
-            return Err(FetchError::NoToken);
-        }
-        let mut bearer = String::from("Bearer ");
-        bearer.push_str(&token);
-        builder = builder.header("Authorization", &bearer);
+        .abort_signal(Some(signal));
+    for (name, value) in &luggage.headers {
+        builder = builder.header(name, value);
     }
-    let message = match &request.body {
-        Some(body) => builder.header("Content-Type", "application/json").body(&**body),
+    let message = match luggage.body {
+        Some(body) => builder.body(body),
         None => builder.build(),
     };
     message.map_err(|_| FetchError::Unreachable)
 }
 
-/// Reads a body to its end, counting decoded bytes; one byte too many ends it.
+/// Reads a body to its end, counting decoded bytes; one byte too many ends it, and so does a silence of this length.
 ///
 /// # Errors
-/// [`FetchError::Unreadable`] beyond the limit and for what is not UTF-8, [`FetchError::Unreachable`] when it breaks off.
+/// [`FetchError::Unreadable`] beyond the limit, [`FetchError::Unreachable`] when it breaks off.
 pub async fn read_body(
     body: Option<ReadableStream>,
     max_bytes: usize,
-) -> Result<String, FetchError> {
-    let Some(stream) = body else { return Ok(String::new()) };
+    idle: Millis,
+) -> Result<Vec<u8>, FetchError> {
+    let Some(stream) = body else { return Ok(Vec::new()) };
     let reader = Reader::new(&stream)?;
     let mut bytes = Vec::new();
     loop {
-        let chunk = JsFuture::from(reader.0.read()).await.map_err(|_| FetchError::Unreachable)?;
+        let chunk = within(idle, JsFuture::from(reader.0.read())).await;
+        let chunk = chunk.and_then(Result::ok).ok_or(FetchError::Unreachable)?;
         let member = |name: &str| Reflect::get(&chunk, &name.into());
         if member("done").is_ok_and(|done| done.is_truthy()) {
-            break;
+            return Ok(bytes);
         }
         let value = member("value").ok().and_then(|value| value.dyn_into::<Uint8Array>().ok());
         let value = value.ok_or(FetchError::Unreachable)?;
@@ -237,7 +245,6 @@ pub async fn read_body(
         }
         bytes.extend(value.to_vec());
     }
-    String::from_utf8(bytes).map_err(|_| FetchError::Unreadable)
 }
 
 /// Reads a body; what is left of it when this is dropped is not transferred any more.

@@ -13,7 +13,7 @@ mod wait;
 
 pub use channel::Channel;
 pub use clock::BrowserClock;
-pub use fetch::{BrowserFetch, GetToken, NoToken, TokenFuture, TokenReason, read_body};
+pub use fetch::{BrowserFetch, Luggage, NoToken, PackFuture, Porter, TokenReason, read_body};
 pub use idb::{IdbSettings, IdbStore};
 pub use locks::BrowserLeadership;
 pub use marker::{mark, marker};

@@ -6,12 +6,12 @@ use std::pin::pin;
 use std::rc::Rc;
 use std::task::Poll;
 
-use js_sys::{Function, Promise, Reflect};
+use js_sys::{Function, Promise, Reflect, Uint8Array};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{AbortController, AbortSignal};
 
-use crate::browser::{BrowserClock, GetToken, NoToken, TokenReason};
+use crate::browser::{BrowserClock, TokenReason};
 use crate::model::Millis;
 use crate::port::Clock;
 
@@ -24,7 +24,8 @@ pub(super) struct Callbacks(Rc<Functions>);
 
 struct Functions {
     emit: Function,
-    token: Function,
+    pack: Function,
+    intact: Function,
     push: Function,
     pull: Function,
     conflict: Function,
@@ -42,7 +43,8 @@ impl Callbacks {
         let function = |name: &str| Reflect::get(from, &name.into()).ok()?.dyn_into().ok();
         Some(Self(Rc::new(Functions {
             emit: function("emit")?,
-            token: function("token")?,
+            pack: function("pack")?,
+            intact: function("intact")?,
             push: function("push")?,
             pull: function("pull")?,
             conflict: function("conflict")?,
@@ -54,73 +56,71 @@ impl Callbacks {
         let _ = self.0.emit.call2(&JsValue::UNDEFINED, &kind.into(), payload);
     }
 
-    /// Asks for tokens, as the HTTP adapter wants it.
-    pub(super) fn get_token(&self) -> GetToken {
-        let functions = Rc::clone(&self.0);
-        Rc::new(move |reason, signal| {
-            let answer = functions.token.call2(&JsValue::UNDEFINED, &reason.text().into(), &signal);
-            Box::pin(async move {
-                let answer = answer.map_err(|_| NoToken)?;
-                let token = JsFuture::from(Promise::resolve(&answer)).await.map_err(|_| NoToken)?;
-                if token.is_undefined() {
-                    return Ok(None);
-                }
-                token.as_string().map(Some).ok_or(NoToken)
-            })
-        })
+    /// What an HTTP request takes along; see `porter.rs`.
+    pub(super) fn pack(
+        &self,
+        head: &str,
+        body: Option<&str>,
+        signal: &AbortSignal,
+    ) -> impl Future<Output = Option<JsValue>> + use<> {
+        let body = body.map_or(JsValue::UNDEFINED, JsValue::from);
+        settled(self.0.pack.call3(&JsValue::UNDEFINED, &head.into(), &body, signal))
+    }
+
+    /// Whether bytes are those of a digest.
+    pub(super) fn is_intact(
+        &self,
+        digest: &str,
+        bytes: &Uint8Array,
+    ) -> impl Future<Output = Option<JsValue>> + use<> {
+        settled(self.0.intact.call2(&JsValue::UNDEFINED, &digest.into(), bytes))
     }
 
     /// One call of the application's remote with the token of this moment: the text of an answer, or nothing when its time was
-    /// over or no token was given.
-    pub(super) async fn remote(
-        &self,
-        ask: Ask,
-        text: &str,
-        reason: TokenReason,
-    ) -> Result<Option<String>, NoToken> {
-        let Ok(flight) = AbortController::new().map(Flight) else { return Ok(None) };
-        let signal = flight.0.signal();
-        let exchange = async {
-            let token = self.get_token()(reason, signal.clone()).await?;
-            Ok(self.call(ask, text, token, &signal).await)
+    /// over.
+    pub(super) async fn remote(&self, ask: Ask, text: &str, reason: TokenReason) -> Option<String> {
+        let flight = Flight::new()?;
+        let function = match ask {
+            Ask::Push => &self.0.push,
+            Ask::Pull => &self.0.pull,
         };
-        within(LIMIT, exchange).await.unwrap_or(Ok(None))
+        let reason = reason.text().into();
+        let answer = function.call3(&JsValue::UNDEFINED, &text.into(), &reason, &flight.signal());
+        within(LIMIT, settled(answer)).await.flatten()?.as_string()
     }
 
     /// Asks the application's resolver: the text of a resolution, or nothing where it does not decide. Dropped, it is told that
     /// nobody listens any more.
     pub(super) fn conflict(&self, text: &str) -> impl Future<Output = Option<String>> + use<> {
-        let flight = AbortController::new().map(Flight).ok();
-        let asked = flight.as_ref().and_then(|flight| {
-            let function = &self.0.conflict;
-            function.call2(&JsValue::UNDEFINED, &text.into(), &flight.0.signal()).ok()
+        let flight = Flight::new();
+        let asked = flight.as_ref().map(|flight| {
+            self.0.conflict.call2(&JsValue::UNDEFINED, &text.into(), &flight.signal())
         });
         async move {
-            let answer = JsFuture::from(Promise::resolve(&asked?)).await.ok()?.as_string();
+            let answer = settled(asked?).await?.as_string();
             drop(flight);
             answer
         }
     }
+}
 
-    async fn call(
-        &self,
-        ask: Ask,
-        text: &str,
-        token: Option<String>,
-        signal: &AbortSignal,
-    ) -> Option<String> {
-        let function = match ask {
-            Ask::Push => &self.0.push,
-            Ask::Pull => &self.0.pull,
-        };
-        let token = token.map_or(JsValue::UNDEFINED, JsValue::from);
-        let answer = function.call3(&JsValue::UNDEFINED, &text.into(), &token, signal).ok()?;
-        JsFuture::from(Promise::resolve(&answer)).await.ok()?.as_string()
-    }
+/// What a function's promise comes to; nothing for one that fails.
+async fn settled(answer: Result<JsValue, JsValue>) -> Option<JsValue> {
+    JsFuture::from(Promise::resolve(&answer.ok()?)).await.ok()
 }
 
 /// A call under way. Dropped before or after its end, its signal is aborted.
 struct Flight(AbortController);
+
+impl Flight {
+    fn new() -> Option<Self> {
+        AbortController::new().ok().map(Self)
+    }
+
+    fn signal(&self) -> AbortSignal {
+        self.0.signal()
+    }
+}
 
 impl Drop for Flight {
     fn drop(&mut self) {

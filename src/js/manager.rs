@@ -15,6 +15,7 @@ use super::convert;
 use super::errors::{refused, thrown};
 use super::host::{DoorHost, DoorRemote, DoorResolver, DoorStore, Place};
 use super::options::Options;
+use super::porter::DoorPorter;
 use super::remote::JsRemote;
 use super::text::{Members, Object, list};
 use crate::browser::{
@@ -31,9 +32,12 @@ use crate::model::{
 use crate::plan::lost::is_lost;
 use crate::plan::resolve::Dependents;
 use crate::plan::write::Action;
-use crate::port::{Clock, Host, RawStore, Remote, Rng};
+use crate::port::{Clock, Host, RawStore, Remote, Rng, Timeouts};
 use crate::protocol::{HttpRemote, Standard};
 use crate::schedule::Signal;
+
+/// A body below this is not worth compressing: it fills one packet as it is.
+const GZIP_FROM: usize = 1_024;
 
 /// Between two looks at how much space there is.
 const LOOK_EVERY: Millis = Millis(60_000);
@@ -457,13 +461,12 @@ fn remote(options: &Options, callbacks: &Callbacks) -> (DoorRemote, Option<Brows
         return (DoorRemote::Custom(JsRemote::new(callbacks.clone(), capabilities)), None);
     };
     let mut protocol = Standard::new(&**base_url);
-    let mut connect = BrowserFetch::CONNECT_LIMIT;
     if let Some(timeout) = options.remote.timeout {
-        protocol.timeout = timeout;
-        connect = connect.min(timeout);
+        protocol.timeouts = Timeouts::within(timeout);
     }
-    let token = options.token.then(|| callbacks.get_token());
-    let fetch = BrowserFetch::new(token, connect);
+    protocol.gzip_from = options.remote.gzip.then_some(GZIP_FROM);
+    protocol.digest = options.remote.digest;
+    let fetch = BrowserFetch::new(DoorPorter(callbacks.clone()));
     let remote = HttpRemote::new(protocol, fetch.clone(), BrowserClock);
     (DoorRemote::Standard(remote), Some(fetch))
 }

@@ -7,6 +7,7 @@ mod errors;
 mod host;
 mod manager;
 mod options;
+mod porter;
 mod remote;
 mod text;
 

@@ -12,7 +12,6 @@ pub(super) struct Options {
     user: String,
     tenant: String,
     pub(super) remote: RemoteOptions,
-    pub(super) token: bool,
     /// Whether there is an `onConflict`.
     pub(super) resolver: bool,
     relaxed: bool,
@@ -24,6 +23,8 @@ pub(super) struct RemoteOptions {
     /// Of the standard protocol; a custom remote has none.
     pub(super) base_url: Option<String>,
     pub(super) timeout: Option<Millis>,
+    pub(super) gzip: bool,
+    pub(super) digest: bool,
     pub(super) groups: bool,
     pub(super) whole_record: bool,
     pub(super) versions: bool,
@@ -53,12 +54,13 @@ impl Options {
             remote: RemoteOptions {
                 base_url: remote.text("baseUrl"),
                 timeout: remote.number("timeout").map(Millis),
+                gzip: flag(&remote, "gzip"),
+                digest: flag(&remote, "digest"),
                 groups: flag(&remote, "groups"),
                 whole_record: flag(&remote, "wholeRecord"),
                 versions: flag(&remote, "versions"),
                 times: flag(&remote, "times"),
             },
-            token: flag(&given, "token"),
             resolver,
             relaxed: flag(&given, "relaxed"),
             allow_memory: flag(&given, "allowMemory"),

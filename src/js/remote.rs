@@ -3,7 +3,7 @@
 
 use super::callbacks::{Ask, Callbacks};
 use super::text::{Members, Object, list};
-use crate::browser::{NoToken, TokenReason};
+use crate::browser::TokenReason;
 use crate::model::json::{quote, unquote};
 use crate::model::{
     Batch, Capabilities, Cursor, Departure, DeviceId, Document, Edit, EntityKey, Halt, Intent,
@@ -30,9 +30,12 @@ impl JsRemote {
     async fn ask(&self, ask: Ask, text: &str) -> Result<(Members, u64), Halt> {
         let mut reason = TokenReason::Initial;
         loop {
-            let answer = self.callbacks.remote(ask, text, reason).await;
-            let answer = answer.map_err(|NoToken| Halt::Auth)?.ok_or(Halt::Unreachable)?;
+            let answer = self.callbacks.remote(ask, text, reason).await.ok_or(Halt::Unreachable)?;
             let members = Members::read(&answer).ok_or(Halt::Protocol)?;
+            // The application has none: asking again would be of no use.
+            if members.text("halt").as_deref() == Some("no-token") {
+                return Err(Halt::Auth);
+            }
             match failure(&members) {
                 None => return Ok((members, (text.len() + answer.len()) as u64)),
                 Some(Halt::Auth) if reason == TokenReason::Initial => reason = TokenReason::Refused,

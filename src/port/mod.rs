@@ -10,7 +10,7 @@ mod rng;
 mod store;
 
 pub use clock::Clock;
-pub use fetch::{Fetch, FetchError, HttpRequest, HttpResponse, Method};
+pub use fetch::{Fetch, FetchError, HttpRequest, HttpResponse, Method, Timeouts};
 pub use host::Host;
 pub use leadership::Leadership;
 pub use remote::Remote;

@@ -36,12 +36,12 @@ impl<P: Protocol, F: Fetch, C: Clock> HttpRemote<P, F, C> {
 
 /// Bytes that went over the wire for one exchange, headers aside.
 fn bytes(request: &HttpRequest, answer: &HttpResponse) -> u64 {
-    sent(request) + answer.body.len() as u64
+    sent(request, answer) + answer.body.len() as u64
 }
 
 /// Of these, bytes that left.
-fn sent(request: &HttpRequest) -> u64 {
-    (request.url.len() + request.body.as_ref().map_or(0, String::len)) as u64
+fn sent(request: &HttpRequest, answer: &HttpResponse) -> u64 {
+    request.url.len() as u64 + answer.up
 }
 
 impl<P: Protocol, F: Fetch, C: Clock> Remote for HttpRemote<P, F, C> {
@@ -51,7 +51,7 @@ impl<P: Protocol, F: Fetch, C: Clock> Remote for HttpRemote<P, F, C> {
             Ok(answer) => {
                 let mut reply = self.protocol.decode_push(batch, &answer, self.clock.wall());
                 reply.bytes = bytes(&request, &answer);
-                reply.up = sent(&request);
+                reply.up = sent(&request, &answer);
                 reply
             }
             Err(halt) => PushReply::halted(halt),

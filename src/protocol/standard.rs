@@ -11,7 +11,7 @@ use crate::model::{
     Millis, OpId, Outcome, Presence, PullPage, PushReply, RemoteChange, Scope, Stamp, Theirs,
     Version, Wall,
 };
-use crate::port::{HttpRequest, HttpResponse, Method};
+use crate::port::{HttpRequest, HttpResponse, Method, Timeouts};
 
 /// The longest cursor that is kept.
 const CURSOR_BYTES: usize = 4_096;
@@ -28,21 +28,39 @@ pub struct Standard {
     /// What precedes `/push` and `/pull`.
     pub base_url: String,
     /// For one exchange.
-    pub timeout: Millis,
+    pub timeouts: Timeouts,
     /// Changes asked for in one page.
     pub page: usize,
     /// The most bytes taken of an answer, decoded. The specification lets a server send 8 MiB.
     pub max_bytes: usize,
+    /// The server takes compressed bodies: those of so many bytes or more are.
+    pub gzip_from: Option<usize>,
+    /// Digests go along and are checked.
+    pub digest: bool,
 }
 
 impl Standard {
     /// The protocol below a base address, with the limits of its specification.
     pub fn new(base_url: impl Into<String>) -> Self {
-        Self { base_url: base_url.into(), timeout: Millis(30_000), page: 1_000, max_bytes: 9 << 20 }
+        Self {
+            base_url: base_url.into(),
+            timeouts: Timeouts::default(),
+            page: 1_000,
+            max_bytes: 9 << 20,
+            gzip_from: None,
+            digest: false,
+        }
     }
 
     fn request(&self, method: Method, url: String, body: Option<String>) -> HttpRequest {
-        HttpRequest { method, url, body, timeout: self.timeout, max_bytes: self.max_bytes }
+        HttpRequest {
+            body,
+            timeouts: self.timeouts,
+            max_bytes: self.max_bytes,
+            gzip_from: self.gzip_from,
+            digest: self.digest,
+            ..HttpRequest::new(method, url)
+        }
     }
 }
 

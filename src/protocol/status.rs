@@ -135,6 +135,7 @@ mod tests {
             content_type: content_type.to_owned(),
             retry_after: None,
             body: body.to_owned(),
+            up: 0,
         }
     }
 

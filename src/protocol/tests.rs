@@ -139,6 +139,7 @@ fn answer(golden: &GoldenResponse) -> HttpResponse {
         content_type: golden.headers["content-type"].clone(),
         retry_after: golden.headers.get("retry-after").cloned(),
         body: golden.body.get().to_owned(),
+        up: 0,
     }
 }
 
@@ -148,6 +149,7 @@ fn ok(body: &str) -> HttpResponse {
         content_type: "application/json".to_owned(),
         retry_after: None,
         body: body.to_owned(),
+        up: 0,
     }
 }
 
@@ -604,7 +606,10 @@ impl Fetch for &Loopback {
             return instead.remove(0);
         }
         Ok(match self.answer(&request) {
-            Ok(body) => ok(&body),
+            Ok(body) => HttpResponse {
+                up: request.body.as_ref().map_or(0, String::len) as u64,
+                ..ok(&body)
+            },
             Err(problem) => HttpResponse {
                 status: problem.kind.status(),
                 content_type: "application/problem+json".to_owned(),

@@ -91,7 +91,7 @@ impl Line {
 
 fn whole(status: u16, media: &str, body: &str) -> HttpResponse {
     let (content_type, body) = (media.to_owned(), body.to_owned());
-    HttpResponse { status, content_type, retry_after: None, body }
+    HttpResponse { status, content_type, retry_after: None, body, up: 0 }
 }
 
 /// A refusal of the whole request, in our server's words.
@@ -585,7 +585,7 @@ fn a_cursor_that_is_too_old_costs_no_work() {
     let sold = shop.sells("o1");
     shop.spoils(|_, request| match request.method {
         Method::Post => Some(Err(FetchError::Unreachable)),
-        Method::Get => None,
+        Method::Get | Method::Put | Method::Delete => None,
     });
     shop.line.store.borrow_mut().set_epoch("e2");
     shop.runs_for(10 * MINUTE);
