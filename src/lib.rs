@@ -10,6 +10,7 @@
 //! - [`model`] holds the nouns. [`plan`] holds the decisions: pure functions, no async, no traits.
 //! - [`engine`] holds the verbs: short async functions that call a plan inside a transaction.
 //! - [`schedule`] decides *when*: a small machine fed with signals and time.
+//! - [`query`] answers questions about a collection.
 //! - [`protocol`] turns a batch into HTTP and back.
 //! - [`port`] says what we need from the world; `browser` provides it in a web page, [`memory`] in a test. Both keep the rows
 //!   that [`layout`] describes.
@@ -31,4 +32,5 @@ pub mod plan;
 pub mod planted;
 pub mod port;
 pub mod protocol;
+pub mod query;
 pub mod schedule;

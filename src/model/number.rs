@@ -62,6 +62,46 @@ impl Number {
         Some(Self { negative, digits, power })
     }
 
+    /// `mantissa` times ten to the power.
+    pub(crate) fn of(mantissa: i64, power: i32) -> Self {
+        let digits = mantissa.unsigned_abs().to_string().bytes().map(|byte| byte - b'0').collect();
+        Self { negative: mantissa < 0, digits, power }
+    }
+
+    /// The same number as a mantissa and a power of ten, without zeros at its end, where the mantissa fits: integers as they are.
+    pub(crate) fn word(&self) -> Option<(i64, i32)> {
+        let last = self.digits.iter().rposition(|digit| *digit > 0).map_or(0, |at| at + 1);
+        let (digits, zeros) = self.digits.split_at(last);
+        let mut power = self.power.checked_add(i32::try_from(zeros.len()).ok()?)?;
+        let mut mantissa: i64 = 0;
+        for digit in digits {
+            mantissa = mantissa.checked_mul(10)?.checked_add(i64::from(*digit))?;
+        }
+        if mantissa == 0 {
+            power = 0;
+        }
+        while power > 0 {
+            (mantissa, power) = (mantissa.checked_mul(10)?, power - 1);
+        }
+        Some((if self.negative { -mantissa } else { mantissa }, power))
+    }
+
+    /// This divided by a number of things, to twelve places behind the point, towards zero; nothing by none.
+    pub(crate) fn divided(&self, by: u64) -> Option<Self> {
+        if by == 0 {
+            return None;
+        }
+        let places = usize::try_from(self.power.checked_add(12)?).unwrap_or(0);
+        let mut rest: u64 = 0;
+        let mut digits = Vec::with_capacity(self.digits.len() + places);
+        for digit in self.digits.iter().copied().chain(std::iter::repeat_n(0, places)) {
+            let sum = rest.checked_mul(10)?.checked_add(u64::from(digit))?;
+            digits.push(u8::try_from(sum / by).ok()?);
+            rest = sum % by;
+        }
+        Some(Self { negative: self.negative, digits, power: self.power.min(-12) })
+    }
+
     /// Whether it is more than zero.
     pub(crate) fn is_positive(&self) -> bool {
         !self.negative && self.digits.iter().any(|digit| *digit > 0)
