@@ -29,13 +29,14 @@ const PURE: &[&str] = &[
 const ROOMS: &[Room] = &[
     Room { name: "model", imports: &[], never: &[] },
     Room { name: "layout", imports: &["model"], never: &[] },
+    Room { name: "query", imports: &["model"], never: &["serde_json"] },
     Room { name: "plan", imports: &["model", "planted"], never: &["serde_json"] },
     Room { name: "schedule", imports: &["model", "planted"], never: &["serde_json"] },
     Room { name: "planted", imports: &[], never: &[] },
     Room { name: "port", imports: &["model"], never: &["HashMap", "HashSet"] },
     Room {
         name: "engine",
-        imports: &["model", "plan", "planted", "port", "schedule"],
+        imports: &["model", "plan", "planted", "port", "query", "schedule"],
         never: &["serde_json::from", "HashMap", "HashSet", "Instant::now", "SystemTime::now"],
     },
     Room {
@@ -49,7 +50,7 @@ const ROOMS: &[Room] = &[
     Room {
         name: "js",
         imports: &[
-            "browser", "engine", "layout", "memory", "model", "plan", "port", "protocol",
+            "browser", "engine", "layout", "memory", "model", "plan", "port", "protocol", "query",
             "schedule",
         ],
         never: &["rexie"],
@@ -57,7 +58,7 @@ const ROOMS: &[Room] = &[
 ];
 
 /// Rooms whose decisions must be the same on every run.
-const PURE_ROOMS: &[&str] = &["model", "layout", "plan", "schedule", "planted"];
+const PURE_ROOMS: &[&str] = &["model", "layout", "plan", "query", "schedule", "planted"];
 
 /// Rooms that only a browser has.
 const WEB_ROOMS: &[&str] = &["browser", "js"];

@@ -5,6 +5,8 @@ import { HoldfastError, toHoldfastError } from "./errors.js";
 import { LONE_SURROGATE, objectText } from "./json.js";
 import { mergePatch, validate } from "./schema.js";
 import type {
+  Aggregate,
+  Aggregated,
   Collection,
   CollectionOptions,
   CreateOptions,
@@ -78,17 +80,27 @@ export class RecordCollection<T> implements Collection<T> {
     return text === undefined ? undefined : (JSON.parse(text) as Entity<T>);
   }
 
-  async list(query: Query = {}): Promise<Page<T>> {
-    const { limit, after, signal } = query;
-    if (limit !== undefined) checkLimit(limit);
-    if (after !== undefined) checkId(after);
-    return JSON.parse(
-      await this.#core.call((door) => door.list(this.name, limit, after), signal),
-    ) as Page<T>;
+  async list(query: Query<T> = {}): Promise<Page<T>> {
+    return JSON.parse(await this.#list(query)) as Page<T>;
   }
 
-  live(query: Query = {}): Observable<LiveList<T>> {
-    const live = new Live(this.#core, this.name, () => this.list(query));
+  async aggregate(query: Aggregate<T> = {}): Promise<Aggregated> {
+    const { signal, ...asked } = query;
+    const text = objectText(asked);
+    return JSON.parse(
+      await this.#core.call((door) => door.aggregate(this.name, text), signal),
+    ) as Aggregated;
+  }
+
+  async #list(query: Query<T>): Promise<string> {
+    const { signal, ...asked } = query;
+    if (asked.limit !== undefined) checkLimit(asked.limit);
+    const text = objectText(asked);
+    return await this.#core.call((door) => door.list(this.name, text), signal);
+  }
+
+  live(query: Query<T> = {}): Observable<LiveList<T>> {
+    const live = new Live<T>(this.#core, this.name, () => this.#list(query));
     return { subscribe: (listener) => live.subscribe(listener), getSnapshot: () => live.snapshot };
   }
 
@@ -127,13 +139,15 @@ class Live<T> {
   snapshot: LiveList<T> = { state: "loading" };
   readonly #core: Core;
   readonly #collection: string;
-  readonly #read: () => Promise<Page<T>>;
+  readonly #read: () => Promise<string>;
+  /** The result that the snapshot shows. */
+  #shown: string | undefined = undefined;
   readonly #listeners = new Listeners<LiveList<T>>();
   #stop: Unsubscribe | undefined = undefined;
   #reading = false;
   #stale = false;
 
-  constructor(core: Core, collection: string, read: () => Promise<Page<T>>) {
+  constructor(core: Core, collection: string, read: () => Promise<string>) {
     this.#core = core;
     this.#collection = collection;
     this.#read = read;
@@ -178,10 +192,14 @@ class Live<T> {
       this.#stale = false;
       let next: LiveList<T>;
       try {
-        const { items, complete } = await this.#read();
+        const text = await this.#read();
+        if (text === this.#shown) continue;
+        const { items, complete } = JSON.parse(text) as Page<T>;
         next = { state: "ready", items, complete };
+        this.#shown = text;
       } catch (thrown) {
         next = { state: "error", error: toHoldfastError(thrown) };
+        this.#shown = undefined;
       }
       if (this.#listeners.size > 0) this.#publish(next);
     }

@@ -35,7 +35,8 @@ export interface Door {
   /** Text of an entity. */
   get(collection: string, id: string): Promise<string | undefined>;
   /** Text of a page. */
-  list(collection: string, limit: number | undefined, after: string | undefined): Promise<string>;
+  list(collection: string, query: string): Promise<string>;
+  aggregate(collection: string, query: string): Promise<string>;
   /** Text of a `CycleReport`, and of what the next three are named after. */
   sync(): Promise<string>;
   drain(): Promise<string>;
@@ -159,4 +160,5 @@ export interface DoorCollection {
   readonly references: readonly { readonly field: string; readonly collection: string }[];
   readonly coalesce: boolean;
   readonly priority: "high" | "normal" | "low";
+  readonly indexes: readonly string[];
 }

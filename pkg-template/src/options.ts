@@ -114,7 +114,16 @@ function doorCollection(
     }),
     coalesce: coalesce !== false,
     priority,
+    indexes: doorIndexes(`${place}.indexes`, options.indexes ?? []),
   };
+}
+
+function doorIndexes(place: string, given: readonly string[]): readonly string[] {
+  if (!Array.isArray(given) || given.length > 32) refuse(place, "a list of at most 32 members");
+  for (const [index, name] of given.entries()) {
+    if (typeof name !== "string") refuse(`${place}.${index}`, "the name of a member");
+  }
+  return given;
 }
 
 function doorPolicies(

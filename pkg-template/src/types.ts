@@ -250,6 +250,11 @@ export interface CollectionOptions<T = unknown> {
   readonly coalesce?: boolean;
   /** The urgency of writes that do not say their own. Default `"normal"`. */
   readonly priority?: Priority;
+  /**
+   * Members that queries ask about: they are kept in memory, ready to be compared and added up, from the first query on. Any other
+   * member can be asked about too; it is read from the documents when it first is.
+   */
+  readonly indexes?: readonly FieldOf<NoInfer<T>>[];
   /** The member of the document that carries the record's id, for backends whose documents contain it. Default: none. */
   readonly idField?: FieldOf<NoInfer<T>>;
   /** A Standard Schema validator. It runs before a write is stored, and the document type is inferred from it. */
@@ -574,21 +579,91 @@ export interface CreateOptions extends WriteOptions {
 }
 
 /**
- * Which part of a collection to list.
+ * The name of a member to ask about, `"guest.name"` being one inside another; a list of names where a name has a dot in it.
  *
  * @example
- * const first = await orders.list({ limit: 50 });
- * const second = await orders.list({ limit: 50, after: first.next });
+ * const place: Member<Order> = "guest.name";
  */
-export interface Query extends Abortable {
-  /** At most so many, 1 to 1,000. Default: all. */
-  readonly limit?: number;
-  /** Go on behind this id: the `next` of the page before. */
-  readonly after?: Id | undefined;
+export type Member<T = unknown> = FieldOf<T> | (string & {}) | readonly string[];
+
+/**
+ * Tests of one member; it must pass every one. Values are compared with values of their own kind only: `{ gt: 5 }` finds no text. Texts
+ * are in the order of their code points, numbers are decimals of any length.
+ *
+ * @example
+ * const total: Condition = { gte: 1000, lt: 5000 };
+ * const today: Condition = { prefix: "2026-11-28" };
+ */
+export interface Condition<V = unknown> {
+  /** The same value, by RFC 8785: of numbers and objects the spelling does not matter. */
+  readonly eq?: V | null;
+  /** One of these. */
+  readonly in?: readonly (V | null)[];
+  readonly lt?: V;
+  readonly lte?: V;
+  readonly gt?: V;
+  readonly gte?: V;
+  /** A text that begins so. */
+  readonly prefix?: string;
+  /** A list with this element. */
+  readonly has?: unknown;
+  /** Whether the member is there at all; `null` is there. */
+  readonly exists?: boolean;
 }
 
 /**
- * A page of a collection, in order of id.
+ * Conditions, all of which must hold: a value that a member must equal, or tests of it; `$and`, `$or` and `$not` combine conditions.
+ *
+ * @example
+ * const busy: Where<Order> = { status: { in: ["open", "paid"] }, $not: { table: null } };
+ * const late: Where<Order> = { $or: [{ status: "open" }, { createdAt: { lt: "2026-11-28T22:00:00Z" } }] };
+ */
+export type Where<T = unknown> = {
+  readonly [F in FieldOf<T>]?: F extends keyof T
+    ? Extract<T[F], string | number | boolean> | null | Condition<T[F]>
+    : unknown;
+} & {
+  readonly [nested: `${string}.${string}`]: unknown;
+  /** Where the record stands; `$state` is also a member to order and to group by. */
+  readonly $state?: EntityMeta["state"] | Condition<EntityMeta["state"]>;
+  readonly $and?: readonly Where<T>[];
+  readonly $or?: readonly Where<T>[];
+  readonly $not?: Where<T>;
+};
+
+/**
+ * One step of an order. What is absent comes first, then `null`, booleans, numbers, texts, lists and objects.
+ *
+ * @example
+ * const newest: OrderBy<Order> = { field: "createdAt", direction: "desc" };
+ */
+export type OrderBy<T = unknown> =
+  | FieldOf<T>
+  | { readonly field: Member<T>; readonly direction?: "asc" | "desc" };
+
+/**
+ * Which records of a collection, and in which order. The answer shows what the application sees: what the server told and what was
+ * written here since, sent or not.
+ *
+ * @example
+ * const first = await orders.list({ where: { status: "open" }, orderBy: "createdAt", limit: 50 });
+ * const second = await orders.list({ where: { status: "open" }, orderBy: "createdAt", limit: 50, after: first.next });
+ */
+export interface Query<T = unknown> extends Abortable {
+  /** Only those that meet these conditions. */
+  readonly where?: Where<T>;
+  /** In this order; between equals, and without one, by id. */
+  readonly orderBy?: OrderBy<T> | readonly OrderBy<T>[];
+  /** At most so many, 1 to 1,000. Default: all. */
+  readonly limit?: number;
+  /** Pass over so many first. Pages by `after` miss nothing when records come and go between them; pages by `offset` may. */
+  readonly offset?: number;
+  /** Go on behind this place: the `next` of the page before, of the same order. */
+  readonly after?: string | undefined;
+}
+
+/**
+ * A page of a collection, in the order asked for.
  *
  * @example
  * for (const order of (await orders.list()).items) console.log(order.id, order.meta.state);
@@ -598,7 +673,75 @@ export interface Page<T> {
   /** Whether a full pull has brought everything the server has; `false` while the first one is under way. */
   readonly complete: boolean;
   /** Pass this as `after` for the next page; absent on the last one. */
-  readonly next?: Id;
+  readonly next?: string;
+}
+
+/**
+ * What records add up to.
+ *
+ * @example
+ * // Sales by hour, and by item: every element of `lines` is a row of its own.
+ * const hours = await orders.aggregate({ groupBy: { field: "createdAt", length: 13 }, sum: "total" });
+ * const items = await orders.aggregate({ each: "lines", groupBy: "lines.name", sum: "lines.total" });
+ */
+export interface Aggregate<T = unknown> extends Abortable {
+  /** Only records, or elements, that meet these conditions. */
+  readonly where?: Where<T>;
+  /** Every element of this list is a row; members below it (`"lines.name"`) are the element's, all others the record's. */
+  readonly each?: Member<T>;
+  /** One group for each value, or each combination of values; without it, one group of all. */
+  readonly groupBy?: GroupBy<T> | readonly GroupBy<T>[];
+  /** The sum of the numbers in each of these members, exact to the last digit. */
+  readonly sum?: FieldOf<T> | (string & {}) | readonly Member<T>[];
+  /** Their mean, to twelve places. */
+  readonly avg?: FieldOf<T> | (string & {}) | readonly Member<T>[];
+  /** The least value that is there. */
+  readonly min?: FieldOf<T> | (string & {}) | readonly Member<T>[];
+  /** The greatest. */
+  readonly max?: FieldOf<T> | (string & {}) | readonly Member<T>[];
+}
+
+/**
+ * A member whose values make groups, or parts of them: the first `length` characters of its texts (of an instant by RFC 3339, 10 are
+ * the day and 13 the hour, as it is written there), or the `step` that its numbers fall into, of which one begins at `origin`
+ * (default 0). The key is where the step begins.
+ *
+ * @example
+ * const day: GroupBy<Order> = { field: "createdAt", length: 10 };
+ * const hour: GroupBy<Order> = { field: "paidAt", step: 3_600_000 };
+ */
+export type GroupBy<T = unknown> =
+  | FieldOf<T>
+  | (string & {})
+  | { readonly field: Member<T>; readonly length?: number }
+  | { readonly field: Member<T>; readonly step: number; readonly origin?: number };
+
+/**
+ * One group: its values by member, how many rows it has, and what was asked for, by member. Numbers come as JSON has them: a sum beyond
+ * 2^53 is rounded when it becomes a `number`. `null` where there is nothing to calculate with.
+ *
+ * @example
+ * for (const { key, sum } of groups) console.log(key["createdAt"], sum?.["total"]);
+ */
+export interface Totals {
+  readonly key: Readonly<Record<string, unknown>>;
+  readonly count: number;
+  readonly sum?: Readonly<Record<string, number | null>>;
+  readonly avg?: Readonly<Record<string, number | null>>;
+  readonly min?: Readonly<Record<string, unknown>>;
+  readonly max?: Readonly<Record<string, unknown>>;
+}
+
+/**
+ * The groups of an aggregate, in the order of their values.
+ *
+ * @example
+ * const { groups: [all], complete } = await orders.aggregate({ sum: "total" });
+ */
+export interface Aggregated {
+  readonly groups: readonly Totals[];
+  /** As in {@link Page}: whether everything that the server has is counted. */
+  readonly complete: boolean;
 }
 
 /**
@@ -638,10 +781,15 @@ export interface Collection<T> {
   remove(id: Id, options?: WriteOptions): Promise<Receipt>;
   /** Reads a record by its own id or the server's; `undefined` if there is none, or it was removed. */
   get(id: Id, options?: Abortable): Promise<Entity<T> | undefined>;
-  /** Reads the records in order of id. */
-  list(query?: Query): Promise<Page<T>>;
-  /** The same, kept up to date in every tab. It reads while somebody is subscribed. */
-  live(query?: Query): Observable<LiveList<T>>;
+  /** Reads records: all, or those that a query is about. A query that makes no sense is refused: `"invalid-value"` with its `path`. */
+  list(query?: Query<T>): Promise<Page<T>>;
+  /** Counts records and adds up their members, in groups. */
+  aggregate(query?: Aggregate<T>): Promise<Aggregated>;
+  /**
+   * A list that is kept up to date in every tab, while somebody is subscribed. The snapshot is another one only when the result is:
+   * a commit that changes nothing in it tells nobody.
+   */
+  live(query?: Query<T>): Observable<LiveList<T>>;
 }
 
 /**
@@ -868,6 +1016,9 @@ export interface Metrics {
   readonly bytesDown: number;
   /** Time in which the server could not be reached. */
   readonly offlineMs: number;
+  /** Documents that are in memory for queries. */
+  readonly heldBytes: number;
+  readonly heldRecords: number;
   /**
    * The outbox over time, oldest first: at most 240 samples of 15 seconds in which it changed. `pending` and `parked` are those
    * of the end of a sample, `most` is the most that was pending in it.

@@ -2,14 +2,20 @@
 
 use serde::Serialize;
 
+use super::tables::{Table, elements_of};
 use super::watch::{Commit, Event};
 use super::{Engine, watch};
 use crate::model::{
-    Conflict, ConflictId, Counts, Document, EntityKey, Fate, Need, OpId, OpState, Operation,
-    Parked, Presence, Record, Root, Snapshot, SyncError, Term,
+    Conflict, ConflictId, Counts, Document, EntityKey, Fate, Millis, Need, OpId, OpState,
+    Operation, Parked, Path, Presence, Record, Root, Snapshot, SyncError, Term,
 };
-use crate::port::{Host, RawStore};
+use crate::port::{Clock, Host, RawStore};
+use crate::query::{Aggregate, Query, Totals, place_text, select};
 use crate::schedule::Signal;
+
+/// How often a question waits for a message that may be on its way, and how long each time.
+const PATIENCE: u32 = 3;
+const MOMENT: Millis = Millis(2);
 
 /// A record as the application sees it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,6 +48,31 @@ pub enum EntityState {
     Rejected,
     /// Both sides changed it.
     Conflict,
+}
+
+impl EntityState {
+    /// As the application sees it, and asks for it.
+    #[must_use]
+    pub fn text(self) -> &'static str {
+        match self {
+            Self::Synced => "synced",
+            Self::Pending => "pending",
+            Self::Syncing => "syncing",
+            Self::Rejected => "rejected",
+            Self::Conflict => "conflict",
+        }
+    }
+}
+
+/// Records that were asked for.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Page {
+    /// In the order asked for.
+    pub items: Vec<Entity>,
+    /// Whether all that the server has is here.
+    pub complete: bool,
+    /// Where the next page begins; nothing on the last one.
+    pub next: Option<String>,
 }
 
 /// An operation as the application sees it.
@@ -108,15 +139,110 @@ impl<H: Host> Engine<H> {
         self.check_open()?;
         let s = self.snapshot(Need::only(vec![Root::Record(key.clone())])).await?;
         let own = s.own_key(key);
-        Ok(s.records.get(&own).and_then(|record| entity(record, &s, self.term())))
+        Ok(s.records.get(&own).and_then(|record| entity(record, &s)))
     }
 
-    /// The records of a collection, by id.
-    pub async fn list(&self, collection: &str) -> Result<Vec<Entity>, SyncError> {
+    /// The records of a collection that a question is about, in its order.
+    pub async fn list(&self, collection: &str, query: Query) -> Result<Page, SyncError> {
+        let complete = self.look_up(collection).await?;
+        let columns = query.columns.clone();
+        let page = self.with_table(collection, &columns, |table| {
+            let query = query.renumbered(&table.places(&columns));
+            let rows = table.rows();
+            let found =
+                select(&query, rows.iter().map(|row| (&*row.entity.id, row.values.as_slice())));
+            let taken = found.rows.iter().filter_map(|at| rows.get(*at));
+            let items: Vec<Entity> = taken.map(|row| row.entity.clone()).collect();
+            let last = items.last().map_or("", |last| &*last.id);
+            let next = found.next.map(|values| place_text(&values, last));
+            Page { items, complete, next }
+        });
+        Ok(page.unwrap_or_default())
+    }
+
+    /// What the records of a collection add up to, and whether all that the server has is here.
+    pub async fn aggregate(
+        &self,
+        collection: &str,
+        asked: Aggregate,
+    ) -> Result<(Vec<Totals>, bool), SyncError> {
+        let complete = self.look_up(collection).await?;
+        let totals = match asked.each.clone() {
+            Some(each) => self.with_table(collection, &[], |table| {
+                let entities = table.rows().iter().map(|row| &row.entity);
+                let rows: Vec<_> =
+                    entities.flat_map(|it| elements_of(it, &each, &asked.columns)).collect();
+                asked.totals(rows.iter().map(Vec::as_slice))
+            }),
+            None => {
+                let columns = asked.columns.clone();
+                self.with_table(collection, &columns, |table| {
+                    let asked = asked.renumbered(&table.places(&columns));
+                    asked.totals(table.rows().iter().map(|row| row.values.as_slice()))
+                })
+            }
+        };
+        Ok((totals.unwrap_or_default(), complete))
+    }
+
+    /// Brings the table of a collection to what is stored by now; whether all that the server has is here.
+    async fn look_up(&self, collection: &str) -> Result<bool, SyncError> {
         self.check_open()?;
-        let s = self.host.store().list(collection).await?;
-        let term = self.term();
-        Ok(s.records.values().filter_map(|record| entity(record, &s, term)).collect())
+        for attempt in 0.. {
+            if self.tables.borrow().dirty(collection).is_none() {
+                self.read_table(collection).await?;
+            }
+            let keys = self.tables.borrow().dirty(collection).unwrap_or_default();
+            let mut roots = vec![Root::Cursor(self.scope.clone())];
+            roots.extend(keys.iter().cloned().map(Root::Record));
+            let s = self.snapshot(Need::only(roots)).await?;
+            let complete = s.cursors.get(&self.scope).is_some_and(|row| row.complete);
+            let read = keys.into_iter().map(|key| {
+                let entity = s.records.get(&key).and_then(|record| entity(record, &s));
+                (key, entity)
+            });
+            let read = read.collect();
+            if self.tables.borrow_mut().refresh(collection, s.meta.commits, read).is_some() {
+                return Ok(complete);
+            }
+            match attempt {
+                // Another tab's message is on its way behind its commit, a moment at the most.
+                0..PATIENCE => {
+                    let soon = self.host.clock().mono().plus(MOMENT);
+                    self.host.clock().sleep_until(soon).await;
+                }
+                // Or whoever committed sends none, and does so all the time: what was just read is good enough to answer.
+                PATIENCE => self.tables.borrow_mut().forget(collection),
+                _ => {
+                    self.read_table(collection).await?;
+                    return Ok(complete);
+                }
+            }
+        }
+        Ok(false)
+    }
+
+    async fn read_table(&self, collection: &str) -> Result<(), SyncError> {
+        let result = self.host.store().list(collection).await;
+        self.heard_of_the_store(result.as_ref().err());
+        let s = result?;
+        let entities = s.records.values().filter_map(|record| entity(record, &s));
+        let declared = self.config.indexes.get(collection).map_or(&[][..], Vec::as_slice);
+        let table = Table::new(s.meta.commits, entities, declared);
+        self.tables.borrow_mut().load(collection, table);
+        Ok(())
+    }
+
+    fn with_table<T>(
+        &self,
+        collection: &str,
+        columns: &[Path],
+        answer: impl FnOnce(&Table) -> T,
+    ) -> Option<T> {
+        let mut tables = self.tables.borrow_mut();
+        let found = tables.with_columns(collection, columns).map(answer);
+        tables.shed(collection);
+        found
     }
 
     /// What is in the outbox, in order.
@@ -166,10 +292,6 @@ impl<H: Host> Engine<H> {
         Ok(self.snapshot(Need::default()).await?.meta.counts)
     }
 
-    fn term(&self) -> Term {
-        self.meta.borrow().term
-    }
-
     /// How an operation ended; waits while it is on its way, in any tab, after any restart (R9).
     pub async fn outcome(&self, id: OpId) -> Result<Verdict, SyncError> {
         let mut id = id;
@@ -205,6 +327,8 @@ impl<H: Host> Engine<H> {
 
     /// Another tab's commit: what waits here looks again, and the leader has something to send.
     pub async fn heard_commit(&self, commit: watch::Commit) -> Result<(), SyncError> {
+        let touched = commit.changed.iter().chain(&commit.touched);
+        self.tables.borrow_mut().note(&commit.numbers, touched);
         let meta = self.snapshot(Need::default()).await?.meta;
         self.remember(meta);
         let Commit { wrote, .. } = commit;
@@ -218,8 +342,8 @@ impl<H: Host> Engine<H> {
     }
 }
 
-fn entity(record: &Record, s: &Snapshot, term: Term) -> Option<Entity> {
-    let state = |op: &Operation| entity_state(op, term);
+fn entity(record: &Record, s: &Snapshot) -> Option<Entity> {
+    let state = |op: &Operation| entity_state(op, s.meta.term);
     let Some(Presence::Live(document)) = &record.view else { return None };
     Some(Entity {
         id: record.key.id.clone(),

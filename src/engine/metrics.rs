@@ -83,6 +83,8 @@ pub struct Metrics {
     pub down: u64,
     /// Milliseconds without the server.
     pub offline: u64,
+    /// Bytes of documents, and records, that are in memory for queries.
+    pub held: (usize, usize),
     /// The outbox over time, oldest first.
     pub samples: VecDeque<Sample>,
     gone: Option<Mono>,

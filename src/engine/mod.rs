@@ -11,17 +11,18 @@ mod push;
 mod resolve;
 mod run;
 mod status;
+mod tables;
 mod tidy;
 mod transfer;
 mod wake;
 mod watch;
 mod write;
 
-use crate::model::Map;
+use crate::model::{Map, Set};
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
-pub use inspect::{Entity, EntityState, OutboxEntry, OutboxState, Verdict};
+pub use inspect::{Entity, EntityState, OutboxEntry, OutboxState, Page, Verdict};
 pub use metrics::Metrics;
 pub use run::{CycleReport, Drained, halted_as};
 pub use status::{Connection, Phase, Status, StatusKind};
@@ -29,13 +30,14 @@ pub use watch::{Commit, Event, Progress, Spell};
 pub use write::WriteRequest;
 
 use crate::model::{
-    Code, ConflictId, Ctx, Decision, Halt, IdSeed, Meta, Mono, Need, Owner, Rules, Scope, Snapshot,
+    Code, ConflictId, Ctx, Decision, EntityKey, Halt, IdSeed, Meta, Mono, Need, Owner, Path, Rules, Scope, Snapshot,
     StoreError, SyncError, Term, Verb, Version,
 };
 use crate::plan::Deposed;
 use crate::plan::push::Room;
 use crate::port::{Clock, Host, Remote, Rng, Store};
 use crate::schedule::{Scheduler, Signal, Timing};
+use tables::Tables;
 use wake::Bell;
 use watch::Watch;
 
@@ -50,6 +52,8 @@ pub struct Config {
     pub owner: Owner,
     /// The application's schema number.
     pub schema: u32,
+    /// The members that questions are asked about most, by collection.
+    pub indexes: Map<String, Vec<Path>>,
 }
 
 /// One manager: everything that happens in one tab to one database.
@@ -83,6 +87,10 @@ pub struct Engine<H: Host> {
     spells: Cell<u64>,
     /// When history was last cleaned up.
     tidied: Cell<Option<Mono>>,
+    /// Collections that are asked about.
+    tables: RefCell<Tables>,
+    /// Commits of this tab that nobody was told of: their numbers, and the records.
+    untold: RefCell<(Vec<u64>, Set<EntityKey>)>,
 }
 
 impl<H: Host> Engine<H> {
@@ -113,6 +121,8 @@ impl<H: Host> Engine<H> {
             questions: Bell::default(),
             question: RefCell::default(),
             looked_at: RefCell::new(Map::new()),
+            tables: RefCell::default(),
+            untold: RefCell::default(),
             config,
             host,
         }))
@@ -185,13 +195,21 @@ impl<H: Host> Engine<H> {
         let began = self.host.clock().mono();
         // What a user waits for is worth a place in the profile.
         let spell = (verb.name == "write").then(|| self.begin("commit"));
-        let mut meta = None;
+        let mut stored = None;
         let result = self
             .host
             .store()
             .commit(verb, need, |snapshot| {
-                let decision = decide(snapshot);
-                meta = Some(decision.changes.meta.clone().unwrap_or_else(|| snapshot.meta.clone()));
+                let mut decision = decide(snapshot);
+                let changes = &mut decision.changes;
+                // Every commit is counted, so that nobody misses one.
+                if changes.meta.is_none() && !changes.is_empty() {
+                    let commits = snapshot.meta.commits + 1;
+                    changes.meta = Some(Meta { commits, ..snapshot.meta.clone() });
+                }
+                let touched: Set<EntityKey> = changes.touched(snapshot).cloned().collect();
+                let meta = changes.meta.clone().unwrap_or_else(|| snapshot.meta.clone());
+                stored = Some((meta, touched, !changes.is_empty()));
                 decision
             })
             .await;
@@ -202,7 +220,13 @@ impl<H: Host> Engine<H> {
             self.metrics.borrow_mut().write(took, result.is_ok());
         }
         let output = result?;
-        if let Some(meta) = meta {
+        if let Some((meta, touched, wrote)) = stored {
+            if wrote {
+                self.tables.borrow_mut().note(&[meta.commits], touched.iter());
+                let (numbers, keys) = &mut *self.untold.borrow_mut();
+                numbers.push(meta.commits);
+                keys.extend(touched.iter().cloned());
+            }
             self.remember(meta);
         }
         Ok(output)
@@ -259,14 +283,20 @@ impl<H: Host> Engine<H> {
 
     /// After a commit: tells this tab's listeners and, through them, the other tabs (R28).
     fn publish(&self, commit: impl Into<Commit>) {
-        self.watch.commit(commit.into());
+        let mut commit = commit.into();
+        let (numbers, touched) = self.untold.take();
+        commit.numbers = numbers;
+        let told = |key: &EntityKey| commit.changed.contains(key);
+        commit.touched = touched.iter().filter(|key| !told(key)).cloned().collect();
+        self.watch.commit(commit);
         self.commits.ring();
         self.show_status();
     }
 
     /// What was counted since this tab was opened.
     pub fn metrics(&self) -> Metrics {
-        self.metrics.borrow().until(self.host.clock().mono())
+        let held = self.tables.borrow().size();
+        Metrics { held, ..self.metrics.borrow().until(self.host.clock().mono()) }
     }
 
     fn begin(&self, name: &'static str) -> Spell {

@@ -1,6 +1,6 @@
 //! Pushing: claim, send, settle. Two transactions and a request between them, none of which holds another open.
 
-use super::{Engine, Stop};
+use super::{Commit, Engine, Stop};
 use crate::model::{
     Batch, Durability, Halt, Millis, Need, PushReply, Root, SyncError, Term, Verb, Wall,
 };
@@ -45,7 +45,7 @@ impl<H: Host> Engine<H> {
         if claimed.batch.is_empty() {
             return Ok(Pushed::Nothing { next_due: claimed.next_due });
         }
-        self.show_status();
+        self.publish(Commit::default());
         let span = self.begin("push");
         let reply = self.host.remote().push(&claimed.batch).await;
         self.end(span);

@@ -53,6 +53,10 @@ pub struct Commit {
     pub conflicts: Vec<ConflictId>,
     /// Whether something may leave now that could not before.
     pub wrote: bool,
+    /// Further records of which something was stored.
+    pub touched: Vec<EntityKey>,
+    /// Which commits these were, by the database's own count: who misses one reads everything again.
+    pub numbers: Vec<u64>,
 }
 
 impl From<Notice> for Commit {
@@ -62,6 +66,8 @@ impl From<Notice> for Commit {
             parked: notice.parked,
             conflicts: notice.conflicts,
             wrote: false,
+            touched: Vec::new(),
+            numbers: Vec::new(),
         }
     }
 }

@@ -7,7 +7,7 @@ use super::options::priority;
 use super::text::{Members, Object, elements, list};
 use crate::engine::metrics::{CLASSES, KINDS, Span};
 use crate::engine::{
-    Commit, CycleReport, Drained, Entity, EntityState, Metrics, Progress, Spell, Verdict,
+    Commit, CycleReport, Drained, Entity, Metrics, Page, Progress, Spell, Verdict,
     WriteRequest,
 };
 use crate::model::json::{quote, unquote};
@@ -19,6 +19,7 @@ use crate::model::{
 };
 use crate::plan::transfer::Imported;
 use crate::plan::write::Action;
+use crate::query::{Aggregate, Fold, Totals, Value};
 
 /// The text of a document. `json.ts` has checked it; only a caller that goes around it sees these errors.
 pub(super) fn document(text: &str) -> Result<Document, SyncError> {
@@ -72,15 +73,8 @@ pub(super) fn urgency(name: Option<&str>) -> Result<Option<Priority>, SyncError>
 }
 
 pub(super) fn entity(entity: &Entity) -> String {
-    let state = match entity.state {
-        EntityState::Synced => "synced",
-        EntityState::Pending => "pending",
-        EntityState::Syncing => "syncing",
-        EntityState::Rejected => "rejected",
-        EntityState::Conflict => "conflict",
-    };
     let meta = Object::new()
-        .text("state", state)
+        .text("state", entity.state.text())
         .maybe(entity.version.as_deref(), |object, version| object.text("version", version))
         .maybe(entity.server_id.as_deref(), |object, id| object.text("serverId", id))
         .number("modifiedAt", entity.modified_at)
@@ -93,20 +87,48 @@ pub(super) fn entity(entity: &Entity) -> String {
 }
 
 /// A page of a list that is in the order of ids.
-pub(super) fn page(
-    entities: &[Entity],
-    limit: Option<usize>,
-    after: Option<&str>,
-    complete: bool,
-) -> String {
-    let mut rest = entities.iter().filter(|entity| after.is_none_or(|after| *entity.id > *after));
-    let items: Vec<&Entity> = rest.by_ref().take(limit.unwrap_or(usize::MAX)).collect();
-    let last = items.last().filter(|_| rest.next().is_some());
+pub(super) fn page(page: &Page) -> String {
     Object::new()
-        .raw("items", &list(items.iter().map(|one| self::entity(one))))
-        .flag("complete", complete)
-        .maybe(last, |object, last| object.text("next", &last.id))
+        .raw("items", &list(page.items.iter().map(entity)))
+        .flag("complete", page.complete)
+        .maybe(page.next.as_deref(), |object, next| object.text("next", next))
         .end()
+}
+
+/// `{ groups: [{ key, count, sum, avg, min, max }], complete }`; what was not asked for is not there.
+pub(super) fn totals(asked: &Aggregate, totals: &[Totals], complete: bool) -> String {
+    let group = |totals: &Totals| {
+        let names = asked.groups.iter().map(|group| &*group.name);
+        let object = Object::new()
+            .raw("key", &named(names.zip(&totals.key)))
+            .number("count", totals.count as u64);
+        let kinds = ["sum", "avg", "min", "max"];
+        let object = kinds.into_iter().fold(object, |object, kind| {
+            let folds = asked.folds.iter().zip(&totals.results);
+            let mut of_kind = folds.filter(|(fold, _)| fold_kind(fold) == kind).peekable();
+            if of_kind.peek().is_none() {
+                return object;
+            }
+            object.raw(kind, &named(of_kind.map(|(fold, value)| (fold.over().0, value))))
+        });
+        object.end()
+    };
+    Object::new().raw("groups", &list(totals.iter().map(group))).flag("complete", complete).end()
+}
+
+fn fold_kind(fold: &Fold) -> &'static str {
+    match fold {
+        Fold::Sum(..) => "sum",
+        Fold::Mean(..) => "avg",
+        Fold::Min(..) => "min",
+        Fold::Max(..) => "max",
+    }
+}
+
+/// Values by names that an application chose.
+fn named<'a>(values: impl Iterator<Item = (&'a str, &'a Value)>) -> String {
+    let members = values.map(|(name, value)| [&*quote(name), ":", &*value.json()].concat());
+    ["{", &members.collect::<Vec<_>>().join(","), "}"].concat()
 }
 
 pub(super) fn outcome(verdict: &Verdict) -> String {
@@ -393,6 +415,8 @@ pub(super) fn metrics(metrics: &Metrics) -> String {
         .number("bytesUp", metrics.up)
         .number("bytesDown", metrics.down)
         .number("offlineMs", metrics.offline)
+        .number("heldBytes", metrics.held.0 as u64)
+        .number("heldRecords", metrics.held.1 as u64)
         .raw("outbox", &list(samples))
         .end()
 }
@@ -443,23 +467,32 @@ pub(super) fn commit(commit: &Commit) -> String {
         .raw("parked", &list(commit.parked.iter().map(|id| ids(id))))
         .raw("conflicts", &list(commit.conflicts.iter().map(|id| ids(id))))
         .flag("wrote", commit.wrote)
+        .raw("touched", &by_collection(&commit.touched))
+        .raw("numbers", &list(commit.numbers.iter().map(u64::to_string)))
         .end()
+}
+
+fn heard_keys(heard: &Members, name: &str) -> Option<Vec<EntityKey>> {
+    let mut keys = Vec::new();
+    for change in heard.list(name)? {
+        let change = Members::read(change.text())?;
+        let collection = change.text("collection")?;
+        for id in change.list("ids")? {
+            keys.push(EntityKey::new(&*collection, unquote(id.text())?));
+        }
+    }
+    Some(keys)
 }
 
 /// Another tab's commit.
 pub(super) fn heard_commit(text: &str) -> Option<Commit> {
     let heard = Members::read(text)?;
-    let mut changed = Vec::new();
-    for change in heard.list("changed")? {
-        let change = Members::read(change.text())?;
-        let collection = change.text("collection")?;
-        for id in change.list("ids")? {
-            changed.push(EntityKey::new(&*collection, unquote(id.text())?));
-        }
-    }
     let texts = |name| Some(heard.list(name)?.into_iter().filter_map(|it| unquote(it.text())));
+    let numbers = heard.list("numbers").unwrap_or_default();
     Some(Commit {
-        changed,
+        changed: heard_keys(&heard, "changed")?,
+        touched: heard_keys(&heard, "touched").unwrap_or_default(),
+        numbers: numbers.iter().filter_map(|number| number.text().parse().ok()).collect(),
         parked: texts("parked")?.filter_map(|id| OpId::parse(&id)).collect(),
         conflicts: texts("conflicts")?.filter_map(|id| ConflictId::parse(&id)).collect(),
         wrote: heard.flag("wrote")?,
@@ -468,7 +501,11 @@ pub(super) fn heard_commit(text: &str) -> Option<Commit> {
 
 /// Changed records by collection, in order.
 pub(super) fn changes(commit: &Commit) -> String {
-    let mut keys: Vec<&EntityKey> = commit.changed.iter().collect();
+    by_collection(&commit.changed)
+}
+
+fn by_collection(keys: &[EntityKey]) -> String {
+    let mut keys: Vec<&EntityKey> = keys.iter().collect();
     sort(&mut keys);
     list(keys.chunk_by(|a, b| a.collection == b.collection).map(|keys| {
         let collection = keys.first().map_or("", |key| &key.collection);

@@ -34,6 +34,7 @@ use crate::plan::resolve::Dependents;
 use crate::plan::write::Action;
 use crate::port::{Clock, Host, RawStore, Remote, Rng, Timeouts};
 use crate::protocol::{HttpRemote, Standard};
+use crate::query::{read_aggregate, read_query};
 use crate::schedule::Signal;
 
 /// A body below this is not worth compressing: it fills one packet as it is.
@@ -176,16 +177,22 @@ impl Door {
         })
     }
 
-    /// A page of a collection.
-    pub fn list(&self, collection: String, limit: Option<u32>, after: Option<String>) -> Promise {
+    /// The records of a collection that a query is about.
+    pub fn list(&self, collection: String, query: String) -> Promise {
         let engine = self.engine();
         promise(async move {
-            let entities = engine.list(&collection).await?;
-            let need = Need::only(vec![Root::Cursor(Scope::all())]);
-            let cursors = engine.host().store().read(need).await?.cursors;
-            let complete = cursors.get(&Scope::all()).is_some_and(|row| row.complete);
-            let limit = limit.map(|limit| limit as usize);
-            Ok(Some(convert::page(&entities, limit, after.as_deref(), complete)))
+            let page = engine.list(&collection, read_query(&query)?).await?;
+            Ok(Some(convert::page(&page)))
+        })
+    }
+
+    /// What the records of a collection add up to.
+    pub fn aggregate(&self, collection: String, query: String) -> Promise {
+        let engine = self.engine();
+        promise(async move {
+            let asked = read_aggregate(&query)?;
+            let (totals, complete) = engine.aggregate(&collection, asked.clone()).await?;
+            Ok(Some(convert::totals(&asked, &totals, complete)))
         })
     }
 
@@ -371,7 +378,8 @@ impl Door {
         let resolver = DoorResolver(options.resolver.then(|| callbacks.clone()));
         let host = BrowserHost::new(&name, host, remote).with_resolver(resolver);
         let owner = options.owner();
-        let config = Config { rules: options.rules, owner, ..Config::default() };
+        let (rules, indexes) = (options.rules, options.indexes);
+        let config = Config { rules, indexes, owner, ..Config::default() };
         let engine = Engine::open(host, config).await?;
         if let Some(idb) = &idb
             && is_lost(engine.device(), browser::marker(&name).as_deref(), idb.was_deleted())

@@ -17,6 +17,8 @@ pub(super) struct Options {
     relaxed: bool,
     pub(super) allow_memory: bool,
     pub(super) rules: Rules,
+    /// Members that questions are asked about most, by collection.
+    pub(super) indexes: Map<String, Vec<Path>>,
 }
 
 pub(super) struct RemoteOptions {
@@ -45,6 +47,7 @@ impl Options {
             limits.outbox_bytes = most;
         }
         let collections = given.list("collections")?;
+        let indexes = collections.iter().map(indexes).collect::<Option<Map<_, _>>>()?;
         let collections = collections.iter().map(collection).collect::<Option<Map<_, _>>>()?;
         let remote = Members::read(given.raw("remote")?)?;
         Some(Self {
@@ -65,6 +68,7 @@ impl Options {
             relaxed: flag(&given, "relaxed"),
             allow_memory: flag(&given, "allowMemory"),
             rules: Rules { collections, limits, resolver, ..Rules::default() },
+            indexes,
         })
     }
 
@@ -107,6 +111,13 @@ fn collection(raw: &Json) -> Option<(String, CollectionRules)> {
         references: references.iter().map(reference).collect::<Option<_>>()?,
     };
     Some((given.text("name")?, rules))
+}
+
+fn indexes(raw: &Json) -> Option<(String, Vec<Path>)> {
+    let given = Members::read(raw.text())?;
+    let names = given.list("indexes")?;
+    let path = |name: &Json| Some(Path(unquote(name.text())?.split('.').map(str::to_owned).collect()));
+    Some((given.text("name")?, names.iter().map(path).collect::<Option<_>>()?))
 }
 
 fn reference(raw: &Json) -> Option<(Path, String)> {

@@ -442,9 +442,9 @@ impl Gather {
     }
 }
 
-/// The rows of one collection and of its operations: what a listing reads.
+/// The database's own state, and the rows of one collection and of its operations: what a listing reads.
 #[must_use]
-pub fn listing(collection: &str) -> [Query; 2] {
+pub fn listing(collection: &str) -> [Query; 3] {
     let scan = |store, index| Query::Scan {
         store,
         index,
@@ -452,14 +452,16 @@ pub fn listing(collection: &str) -> [Query; 2] {
         after: None,
         limit: None,
     };
-    [scan("records", None), scan("outbox", Some("entity"))]
+    let state = Query::Get { store: "meta", key: vec![text("state")] };
+    [state, scan("records", None), scan("outbox", Some("entity"))]
 }
 
 /// What a listing read.
 #[must_use]
-pub fn list(answers: [Vec<RowText>; 2]) -> Snapshot {
+pub fn list(answers: [Vec<RowText>; 3]) -> Snapshot {
     let mut gather = Gather::new(Need::default());
-    let [records, ops] = answers;
+    let [state, records, ops] = answers;
+    gather.got("meta", &vec![text("state")], state.into_iter().next());
     for row in records {
         gather.scanned("records", &row);
     }

@@ -428,6 +428,13 @@ impl Changeset {
         }
     }
 
+    /// The records of which something is written: what is shown of another record is as it was.
+    pub fn touched<'a>(&'a self, s: &'a Snapshot) -> impl Iterator<Item = &'a EntityKey> {
+        let finished = self.finished.iter().filter_map(|seq| s.ops.get(seq));
+        let ops = self.ops.values().chain(finished).map(|op| &op.key);
+        self.records.keys().chain(&self.drop_records).chain(ops)
+    }
+
     /// Takes an operation out of the outbox: the only way to do it (R9). Writes the journal line and the settled row, and
     /// those of the writes folded into it.
     pub fn finish_op(&mut self, op: &Operation, fate: Fate, at: Wall, line: u64) {

@@ -21,7 +21,7 @@ pub trait RawStore {
     /// A consistent snapshot.
     fn read(&self, need: Need) -> impl Future<Output = Result<Snapshot, StoreError>>;
 
-    /// The records of a collection with the operations on them, in the order of their ids.
+    /// The records of a collection with the operations on them, in the order of their ids, and the database's own state.
     fn list(&self, collection: &str) -> impl Future<Output = Result<Snapshot, StoreError>>;
 }
 

@@ -37,10 +37,26 @@ impl Decimal {
         }
     }
 
-    /// A number of things.
+    /// An integer.
     #[must_use]
-    pub fn count(count: usize) -> Self {
-        Self::word(i64::try_from(count).unwrap_or(i64::MAX), 0)
+    pub fn of_int(number: i64) -> Self {
+        Self::word(number, 0)
+    }
+
+    /// The greatest integer that is not above it; nothing beyond 64 bits.
+    #[must_use]
+    pub fn floor(&self) -> Option<i64> {
+        match &self.0 {
+            Form::Word { mantissa, power } => {
+                let places = u32::try_from(power.checked_neg()?).ok()?;
+                // Where the divisor is out of reach, nothing but the sign is left.
+                Some(match 10i64.checked_pow(places) {
+                    Some(unit) => mantissa.div_euclid(unit),
+                    None => mantissa.signum().min(0),
+                })
+            }
+            Form::Wide(_) => None,
+        }
     }
 
     /// The sum of both; nothing where it is out of reach.

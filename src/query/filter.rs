@@ -49,6 +49,24 @@ impl Filter {
     }
 }
 
+impl Filter {
+    /// The same condition over columns that stand elsewhere: at `places` by their present place.
+    pub(super) fn renumber(&mut self, places: &[usize]) {
+        match self {
+            Self::All(parts) | Self::Any(parts) => {
+                parts.iter_mut().for_each(|part| part.renumber(places));
+            }
+            Self::Not(not) => not.renumber(places),
+            Self::Column(column, _) => move_to(column, places),
+        }
+    }
+}
+
+/// A column that stands nowhere is beyond every row, and so absent.
+pub(super) fn move_to(column: &mut usize, places: &[usize]) {
+    *column = places.get(*column).copied().unwrap_or(usize::MAX);
+}
+
 impl Test {
     fn takes(&self, value: &Value) -> bool {
         match self {

@@ -2,6 +2,7 @@
 
 use std::cmp::Ordering;
 
+use super::filter::move_to;
 use super::{Aggregate, Decimal, Value};
 
 /// What makes a group.
@@ -11,8 +12,24 @@ pub struct Group {
     pub name: String,
     /// A place in [`Aggregate::columns`].
     pub column: usize,
-    /// Only the first characters of a text: of an instant by RFC 3339, 10 are its day and 13 its hour.
-    pub length: Option<usize>,
+    /// How much of a value counts.
+    pub part: Part,
+}
+
+/// How much of a value makes a group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// All of it.
+    Whole,
+    /// The first characters of a text: of an instant by RFC 3339, 10 are its day and 13 its hour. Other values count whole.
+    Length(usize),
+    /// The step that a number falls into: the greatest `origin + n * step` that is not above it. Other values count whole.
+    Step {
+        /// How wide: 3,600,000 are the hours of a time in milliseconds.
+        step: i64,
+        /// Where one of them begins.
+        origin: i64,
+    },
 }
 
 /// A calculation over a column. Values of other kinds than it calculates with are passed over.
@@ -48,6 +65,22 @@ enum Running {
 }
 
 impl Aggregate {
+    /// The same question over columns that stand elsewhere: at `places` by their present place.
+    #[must_use]
+    pub fn renumbered(mut self, places: &[usize]) -> Self {
+        self.filter.renumber(places);
+        self.groups.iter_mut().for_each(|group| move_to(&mut group.column, places));
+        for fold in &mut self.folds {
+            match fold {
+                Fold::Sum(_, column)
+                | Fold::Mean(_, column)
+                | Fold::Min(_, column)
+                | Fold::Max(_, column) => move_to(column, places),
+            }
+        }
+        self
+    }
+
     /// The groups of these rows, in the order of their keys. Without groups, one of all rows, even of none.
     #[must_use]
     pub fn totals<'a>(&self, rows: impl Iterator<Item = &'a [Value]>) -> Vec<Totals> {
@@ -85,33 +118,43 @@ impl Aggregate {
 }
 
 impl Group {
-    /// The order of a group's value and a row's.
+    /// The order of a group's value and a row's. Nothing is made for it where the part of a value is a part of its text.
     fn order(&self, known: &Value, row: &[Value]) -> Ordering {
-        let value = row.get(self.column).unwrap_or(&Value::Absent);
-        match (known, value) {
-            (Value::Text(known), Value::Text(text)) => (**known).cmp(self.cut(text)),
-            (_, _) => known.cmp(value),
+        match (known, row.get(self.column).unwrap_or(&Value::Absent), self.part) {
+            (Value::Text(known), Value::Text(text), Part::Length(length)) => {
+                (**known).cmp(start(text, length))
+            }
+            (_, value, Part::Whole | Part::Length(_)) => known.cmp(value),
+            (_, _, Part::Step { .. }) => known.cmp(&self.of(row)),
         }
     }
 
     fn of(&self, row: &[Value]) -> Value {
-        match row.get(self.column).unwrap_or(&Value::Absent) {
-            Value::Text(text) if self.length.is_some() => Value::Text(self.cut(text).into()),
-            value => value.clone(),
+        let value = row.get(self.column).unwrap_or(&Value::Absent);
+        match (value, self.part) {
+            (Value::Text(text), Part::Length(length)) => Value::Text(start(text, length).into()),
+            (Value::Number(number), Part::Step { step, origin }) => {
+                let floor = number.floor().and_then(|it| {
+                    let steps = it.checked_sub(origin)?.checked_div_euclid(step)?;
+                    steps.checked_mul(step)?.checked_add(origin)
+                });
+                floor.map_or_else(|| value.clone(), |it| Value::Number(Decimal::of_int(it)))
+            }
+            (_, _) => value.clone(),
         }
     }
+}
 
-    fn cut<'a>(&self, text: &'a str) -> &'a str {
-        let Some(length) = self.length else { return text };
-        let end = text.char_indices().nth(length).map_or(text.len(), |(at, _)| at);
-        text.get(..end).unwrap_or(text)
-    }
+/// The first characters of a text.
+fn start(text: &str, length: usize) -> &str {
+    let end = text.char_indices().nth(length).map_or(text.len(), |(at, _)| at);
+    text.get(..end).unwrap_or(text)
 }
 
 impl Fold {
     fn start(&self) -> Running {
         match self {
-            Self::Sum(..) | Self::Mean(..) => Running::Numbers(0, Some(Decimal::count(0))),
+            Self::Sum(..) | Self::Mean(..) => Running::Numbers(0, Some(Decimal::of_int(0))),
             Self::Min(..) | Self::Max(..) => Running::Extreme(None),
         }
     }
@@ -195,6 +238,17 @@ mod tests {
                 r#"3 "2026-11-28T10" 0.3 0.15 0.1 "free""#,
             ]
         );
+    }
+
+    #[test]
+    fn numbers_fall_into_steps() {
+        let rows: &[&[&str]] =
+            &[&["3599999"], &["3600000"], &["7199999.5"], &["-1"], &["1e300"], &[r#""x""#], &["-"]];
+        let by = r#"{"groupBy":{"field":"at","step":3600000,"origin":0}}"#;
+        let lines: Vec<String> =
+            totals(by, rows).iter().map(|it| format!("{} {}", it.key[0].json(), it.count)).collect();
+        let far = format!("1{} 1", "0".repeat(300));
+        assert_eq!(lines, ["null 1", "-3600000 1", "0 1", "3600000 2", &far, r#""x" 1"#]);
     }
 
     #[test]

@@ -15,13 +15,17 @@ mod value;
 
 pub use decimal::Decimal;
 pub use filter::{Filter, Test};
-pub use group::{Fold, Group, Totals};
+pub use group::{Fold, Group, Part, Totals};
 pub use read::{place_text, read_aggregate, read_query};
 pub use row::{elements, values};
 pub use select::{Direction, Order, Selected, select};
 pub use value::Value;
 
 use crate::model::Path;
+
+/// Names where a record stands in place of a member: `synced`, `pending`, `syncing`, `conflict` or `rejected`. Whoever brings the rows
+/// puts it there.
+pub const STATE: &str = "$state";
 
 /// Which records of a collection.
 ///
@@ -55,7 +59,7 @@ pub struct Aggregate {
     pub each: Option<Path>,
     /// Which rows.
     pub filter: Filter,
-    /// What makes a group: members, or the first characters of a text.
+    /// What makes a group: members, or parts of their values.
     pub groups: Vec<Group>,
     /// What is calculated in every group.
     pub folds: Vec<Fold>,

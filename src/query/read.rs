@@ -1,7 +1,7 @@
 //! From the JSON text that an application writes to a question. What makes no sense is refused with its place: a filter that was
 //! misspelled and ignored would show a till the wrong day.
 
-use super::{Aggregate, Direction, Filter, Fold, Group, Order, Query, Test, Value};
+use super::{Aggregate, Direction, Filter, Fold, Group, Order, Part, Query, STATE, Test, Value};
 use crate::model::json::{elements, members, unquote};
 use crate::model::{Code, Json, Path, SyncError};
 
@@ -99,7 +99,7 @@ fn filter(columns: &mut Vec<Path>, given: &Json, at: &str, depth: usize) -> Refu
                 if name == "$and" { Filter::All(parts) } else { Filter::Any(parts) }
             }
             "$not" => Filter::Not(Box::new(filter(columns, &value, &at, depth)?)),
-            _ if name.starts_with('$') => return Err(unknown(&name, &at)),
+            _ if name.starts_with('$') && name != STATE => return Err(unknown(&name, &at)),
             _ => {
                 let column = column(columns, dotted(&name));
                 let tests = tests(&value, &at)?.into_iter();
@@ -184,19 +184,24 @@ fn orders(columns: &mut Vec<Path>, given: &Json) -> Refused<Vec<Order>> {
 fn group(columns: &mut Vec<Path>, given: &Json, at: &str) -> Refused<Group> {
     if !given.is_object() {
         let (name, path) = path(given, at)?;
-        return Ok(Group { name, column: column(columns, path), length: None });
+        return Ok(Group { name, column: column(columns, path), part: Part::Whole });
     }
-    let (mut found, mut length) = (None, None);
+    let (mut found, mut part, mut origin) = (None, Part::Whole, 0);
     for (name, value) in object(given.text(), at)? {
         let at = below(at, &name);
         match &*name {
             "field" => found = Some(path(&value, &at)?),
-            "length" => length = Some(number(&value, &at)?),
+            "length" => part = Part::Length(number(&value, &at)?),
+            "step" => part = Part::Step { step: step(&value, &at)?, origin: 0 },
+            "origin" => origin = integer(&value, &at)?,
             _ => return Err(unknown(&name, &at)),
         }
     }
+    if let Part::Step { origin: begins, .. } = &mut part {
+        *begins = origin;
+    }
     let (name, path) = found.ok_or_else(|| refused("a field is needed", at))?;
-    Ok(Group { name, column: column(columns, path), length })
+    Ok(Group { name, column: column(columns, path), part })
 }
 
 /// Where a page begins, as the page before said it: an id, and in front of it the values in the order asked for.
@@ -279,6 +284,15 @@ fn number(given: &Json, at: &str) -> Refused<usize> {
     given.text().parse().map_err(|_| refused("a whole number is needed", at))
 }
 
+fn integer(given: &Json, at: &str) -> Refused<i64> {
+    given.text().parse().map_err(|_| refused("an integer is needed", at))
+}
+
+fn step(given: &Json, at: &str) -> Refused<i64> {
+    let step = integer(given, at)?;
+    if step > 0 { Ok(step) } else { Err(refused("more than 0 is needed", at)) }
+}
+
 fn string(given: &Json, at: &str) -> Refused<String> {
     unquote(given.text()).ok_or_else(|| refused("a string is needed", at))
 }
@@ -328,6 +342,7 @@ mod tests {
         for (aggregate, place) in [
             (r#"{"median":"a"}"#, "median"),
             (r#"{"groupBy":[{"field":"at","length":"day"}]}"#, "groupBy.0.length"),
+            (r#"{"groupBy":{"field":"at","step":0}}"#, "groupBy.step"),
             (r#"{"sum":{}}"#, "sum"),
         ] {
             let error = read_aggregate(aggregate).expect_err(aggregate);

@@ -2,6 +2,7 @@
 
 use std::cmp::Ordering;
 
+use super::filter::move_to;
 use super::{Query, Value};
 use crate::model::map::sort_by;
 
@@ -72,6 +73,14 @@ pub fn select<'a>(
 }
 
 impl Query {
+    /// The same question over columns that stand elsewhere: at `places` by their present place.
+    #[must_use]
+    pub fn renumbered(mut self, places: &[usize]) -> Self {
+        self.filter.renumber(places);
+        self.order.iter_mut().for_each(|order| move_to(&mut order.column, places));
+        self
+    }
+
     /// The order of two rows by what was asked for; the id is for others to look at.
     fn compare(&self, a: &[&Value], b: &[&Value]) -> Ordering {
         for (order, (a, b)) in self.order.iter().zip(a.iter().zip(b)) {

@@ -30,6 +30,9 @@ mod parked;
 mod properties;
 #[cfg(test)]
 mod pulls;
+#[cfg(test)]
+mod questions;
+#[cfg(test)]
 mod rules;
 #[cfg(test)]
 mod tidying;

@@ -295,6 +295,8 @@ impl Leadership for Lead {
 pub(crate) struct Shelf {
     inner: MemoryStore,
     pub(crate) loses: RefCell<VecDeque<&'static str>>,
+    /// How often a collection was read whole.
+    pub(crate) lists: Cell<u32>,
 }
 
 impl RawStore for Shelf {
@@ -318,6 +320,7 @@ impl RawStore for Shelf {
     }
 
     async fn list(&self, collection: &str) -> Result<Snapshot, StoreError> {
+        self.lists.set(self.lists.get() + 1);
         self.inner.list(collection).await
     }
 }

@@ -18,6 +18,7 @@ import { DraftBox } from "./draft";
 import { dayFloor, newId } from "./ids";
 import { menu as dishes } from "./menu";
 import { type Order, type OrderStatus, readOrder, shortId } from "./order";
+import { type DayReport, readReport } from "./report";
 import { Session } from "./session";
 import { type Draft, emptyDraft, toOrder } from "./ticket";
 import { codeOf, failureWords, type SyncState, statusWords, type Tone } from "./words";
@@ -116,7 +117,11 @@ export class Till {
         getToken: ({ reason }) => this.#token(reason),
         collections: {
           // A person decides only where two tills changed the same field of one order.
-          orders: { conflicts: "merge", priority: "high" },
+          orders: {
+            conflicts: "merge",
+            priority: "high",
+            indexes: ["createdAt", "status", "total", "staff"],
+          },
           menu: { conflicts: "server-wins" },
         },
       });
@@ -236,6 +241,42 @@ export class Till {
     this.session.signIn(staff, token);
     this.signedIn.set(true);
     this.#sync?.authenticated();
+  }
+
+  // ---- reporting
+
+  /** Shows the report of the day that begins at `from`, now and whenever an order changes, until the caller is done. */
+  watchReport(from: number, show: (report: DayReport | undefined) => void): () => void {
+    let state: "idle" | "reading" | "stale" | "done" = "idle";
+    const read = async (): Promise<void> => {
+      const orders = this.#orders;
+      if (!orders || state === "done") return;
+      if (state !== "idle") {
+        state = "stale";
+        return;
+      }
+      do {
+        state = "reading";
+        try {
+          const next = new Date(from);
+          const report = await readReport(orders, from, next.setDate(next.getDate() + 1));
+          if ((state as string) !== "done") show(report);
+        } catch (error) {
+          this.#complain(error);
+        }
+      } while ((state as string) === "stale");
+      if ((state as string) !== "done") state = "idle";
+    };
+    show(undefined);
+    const stop = [
+      this.boot.subscribe(() => void read()),
+      this.orders.subscribe(() => void read()),
+    ];
+    void read();
+    return () => {
+      state = "done";
+      for (const one of stop) one();
+    };
   }
 
   // ---- telling

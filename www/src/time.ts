@@ -9,6 +9,10 @@ export function clockTime(at: number): string {
   return clock.format(at);
 }
 
+export function dayText(at: number): string {
+  return day.format(at);
+}
+
 export function startOfDay(now: number): number {
   return new Date(now).setHours(0, 0, 0, 0);
 }

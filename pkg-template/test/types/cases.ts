@@ -94,6 +94,13 @@ const entity: Entity<Order> | undefined = await orders.get("a");
 void entity?.document.table.toFixed();
 const page = await orders.list({ limit: 10 });
 await orders.list({ after: page.next });
+await orders.list({
+  where: { status: "open", table: { gte: 3, lt: 9 }, "guest.name": "Ada", $state: "pending" },
+  orderBy: ["table", { field: "status", direction: "desc" }],
+});
+await orders.list({ where: { $or: [{ status: { in: ["open", "paid"] } }, { $not: { table: 7 } }] } });
+const totals = await orders.aggregate({ groupBy: { field: "table", step: 10 }, sum: "table", max: "status" });
+const tables: number | null | undefined = totals.groups[0]?.sum?.["table"];
 const stop: () => void = orders.live().subscribe((list) => {
   if (list.state === "ready") void list.items[0]?.document.status;
   if (list.state === "error") void (list.error.code satisfies Code);

@@ -37,7 +37,7 @@ pub(super) async fn list(running: &Running, collection: &str) -> Result<Snapshot
     let queries = layout::listing(collection);
     let mut answers = round(running, &queries).await?.into_iter();
     let mut next = || answers.next().unwrap_or_default();
-    Ok(layout::list([next(), next()]))
+    Ok(layout::list([next(), next(), next()]))
 }
 
 async fn round(running: &Running, queries: &[Query]) -> Result<Vec<Vec<RowText>>, Failure> {

@@ -10,6 +10,7 @@ import { Notices } from "./Notices";
 import { OrderDialog } from "./OrderDialog";
 import { Orders } from "./Orders";
 import { Outbox } from "./Outbox";
+import { Report } from "./Report";
 import { Sell } from "./Sell";
 import { SignIn } from "./SignIn";
 import { SyncPanel } from "./SyncBadge";
@@ -29,7 +30,8 @@ export function App({ till, freshness }: { till: Till; freshness: Source<Freshne
   const [view, setView] = useState<View>("sell");
   const [overlay, setOverlay] = useState<Overlay>(signedIn ? "none" : "sign-in");
   useEffect(() => {
-    if (name === "orders" || name === "outbox" || name === "sell") setView(name);
+    if (name === "orders" || name === "outbox" || name === "sell" || name === "report")
+      setView(name);
     else if (name === "conflict" || name === "order")
       setView((now) => (now === "sell" && name === "conflict" ? "orders" : now));
     else setView("sell");
@@ -58,6 +60,7 @@ export function App({ till, freshness }: { till: Till; freshness: Source<Freshne
       {view === "sell" && <Sell />}
       {view === "orders" && <Orders />}
       {view === "outbox" && <Outbox />}
+      {view === "report" && <Report />}
       {order && overlay === "none" && <OrderDialog key={order.id} item={order} onClose={back} />}
       {conflict && overlay === "none" && (
         <ConflictDialog key={conflict.id} conflict={conflict} onClose={back} />
@@ -125,6 +128,7 @@ function useKeys(open: (overlay: Overlay) => void, till: Till) {
         s: () => go("sell"),
         o: () => go("orders"),
         b: () => go("outbox"),
+        r: () => go("report"),
         n: () => void till.syncNow(),
         "?": () => open("help"),
         m: () => document.querySelector<HTMLElement>(".tile[tabindex='0']")?.focus(),

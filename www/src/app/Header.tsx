@@ -4,12 +4,13 @@ import { useTill } from "./context";
 import { Icon, type IconName, Mark } from "./icons";
 import { SyncBadge } from "./SyncBadge";
 
-export type View = "sell" | "orders" | "outbox";
+export type View = "sell" | "orders" | "outbox" | "report";
 
 const views: readonly { view: View; label: string }[] = [
   { view: "sell", label: "Sell" },
   { view: "orders", label: "Orders" },
   { view: "outbox", label: "Outbox" },
+  { view: "report", label: "Report" },
 ];
 
 type Props = { view: View; onSync: () => void; onHelp: () => void; onPerson: () => void };

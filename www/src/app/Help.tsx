@@ -8,7 +8,7 @@ const keys: readonly [keys: string[], what: string][] = [
   [["Ctrl", "⏎"], "send the ticket"],
   [["+"], "one more of the line in focus; − one less; Del takes it off"],
   [["M"], "to the menu; T to the table"],
-  [["S"], "sell; O orders; B outbox"],
+  [["S"], "sell; O orders; B outbox; R report"],
   [["N"], "sync now"],
   [["Esc"], "close, or forget the typed number"],
 ];

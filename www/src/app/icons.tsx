@@ -25,6 +25,7 @@ const paths = {
   sell: "M4 5h7v6H4zM13 5h7v6h-7zM4 13h7v6H4zM13 13h7v6h-7z",
   orders: "M3 5h18M6 5v14l2-1.5L10 19l1-1V5M13.5 5v10l2-1.5 2 1.5 1.5-1V5",
   outbox: "M4 13v6h16v-6M4 13h4l2 3h4l2-3h4M12 4v8M8.5 7.5 12 4l3.5 3.5",
+  report: "M4 20h16M6.5 20v-6M11 20V9M15.5 20V5M20 20v-9",
   plus: "M12 5v14M5 12h14",
   minus: "M5 12h14",
   close: "M6 6l12 12M18 6 6 18",
