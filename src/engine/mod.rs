@@ -30,8 +30,8 @@ pub use watch::{Commit, Event, Progress, Spell};
 pub use write::WriteRequest;
 
 use crate::model::{
-    Code, ConflictId, Ctx, Decision, EntityKey, Halt, IdSeed, Meta, Mono, Need, Owner, Path, Rules, Scope, Snapshot,
-    StoreError, SyncError, Term, Verb, Version,
+    Code, ConflictId, Ctx, Decision, EntityKey, Halt, IdSeed, Meta, Mono, Need, Owner, Path, Rules,
+    Scope, Snapshot, StoreError, SyncError, Term, Verb, Version,
 };
 use crate::plan::Deposed;
 use crate::plan::push::Room;
@@ -296,7 +296,9 @@ impl<H: Host> Engine<H> {
     /// What was counted since this tab was opened.
     pub fn metrics(&self) -> Metrics {
         let held = self.tables.borrow().size();
-        Metrics { held, ..self.metrics.borrow().until(self.host.clock().mono()) }
+        let mut metrics = self.metrics.borrow().until(self.host.clock().mono());
+        metrics.held = held;
+        metrics
     }
 
     fn begin(&self, name: &'static str) -> Spell {

@@ -67,9 +67,8 @@ impl Tables {
     /// The records of a collection that its table shows as they were.
     pub(super) fn dirty(&self, collection: &str) -> Option<Vec<EntityKey>> {
         let table = self.tables.get(collection)?;
-        let dirty = self.dirty.iter().filter(|(key, at)| {
-            key.collection == collection && **at > table.at
-        });
+        let dirty =
+            self.dirty.iter().filter(|(key, at)| key.collection == collection && **at > table.at);
         let away = table.rows.iter().filter(|row| row.entity.state == EntityState::Syncing);
         let mut keys: Vec<EntityKey> = dirty.map(|(key, _)| key.clone()).collect();
         // What is away is so under a term: the next leader's makes it wait again.
@@ -171,11 +170,7 @@ fn set_state(row: &mut [Value], entity: &Entity, columns: &[Path]) {
 
 impl Table {
     /// All records of a collection, in order of id, as they were at a commit.
-    pub(super) fn new(
-        at: u64,
-        entities: impl Iterator<Item = Entity>,
-        declared: &[Path],
-    ) -> Self {
+    pub(super) fn new(at: u64, entities: impl Iterator<Item = Entity>, declared: &[Path]) -> Self {
         let rows: Vec<Row> = entities.map(|entity| Row::new(entity, declared)).collect();
         let bytes = rows.iter().map(|row| row.entity.document.text().len()).sum();
         Self { at, rows, columns: declared.to_vec(), declared: declared.len(), bytes }

@@ -26,13 +26,13 @@ use crate::engine::{Commit, Config, Engine, Event, Status, StatusKind, Verdict, 
 use crate::layout::{file_text, read_file};
 use crate::memory::MemoryStore;
 use crate::model::{
-    Capabilities, Code, ConflictId, Document, EntityKey, IdSeed, Millis, Need, OpId, Root, Scope,
-    StoreError, SyncError,
+    Capabilities, Code, ConflictId, Document, EntityKey, IdSeed, Millis, OpId, StoreError,
+    SyncError,
 };
 use crate::plan::lost::is_lost;
 use crate::plan::resolve::Dependents;
 use crate::plan::write::Action;
-use crate::port::{Clock, Host, RawStore, Remote, Rng, Timeouts};
+use crate::port::{Clock, Host, Remote, Rng, Timeouts};
 use crate::protocol::{HttpRemote, Standard};
 use crate::query::{read_aggregate, read_query};
 use crate::schedule::Signal;

@@ -116,7 +116,8 @@ fn collection(raw: &Json) -> Option<(String, CollectionRules)> {
 fn indexes(raw: &Json) -> Option<(String, Vec<Path>)> {
     let given = Members::read(raw.text())?;
     let names = given.list("indexes")?;
-    let path = |name: &Json| Some(Path(unquote(name.text())?.split('.').map(str::to_owned).collect()));
+    let path =
+        |name: &Json| Some(Path(unquote(name.text())?.split('.').map(str::to_owned).collect()));
     Some((given.text("name")?, names.iter().map(path).collect::<Option<_>>()?))
 }
 

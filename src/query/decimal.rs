@@ -22,7 +22,10 @@ pub struct Decimal(Form);
 #[derive(Debug, Clone)]
 enum Form {
     /// `mantissa` times ten to the power, without zeros at its end.
-    Word { mantissa: i64, power: i32 },
+    Word {
+        mantissa: i64,
+        power: i32,
+    },
     Wide(Rc<Number>),
 }
 

@@ -245,8 +245,10 @@ mod tests {
         let rows: &[&[&str]] =
             &[&["3599999"], &["3600000"], &["7199999.5"], &["-1"], &["1e300"], &[r#""x""#], &["-"]];
         let by = r#"{"groupBy":{"field":"at","step":3600000,"origin":0}}"#;
-        let lines: Vec<String> =
-            totals(by, rows).iter().map(|it| format!("{} {}", it.key[0].json(), it.count)).collect();
+        let lines: Vec<String> = totals(by, rows)
+            .iter()
+            .map(|it| format!("{} {}", it.key[0].json(), it.count))
+            .collect();
         let far = format!("1{} 1", "0".repeat(300));
         assert_eq!(lines, ["null 1", "-3600000 1", "0 1", "3600000 2", &far, r#""x" 1"#]);
     }

@@ -94,8 +94,7 @@ fn filter(columns: &mut Vec<Path>, given: &Json, at: &str, depth: usize) -> Refu
         let at = below(at, &name);
         all.push(match &*name {
             "$and" | "$or" => {
-                let parts =
-                    many(&value, &at, |one, at| filter(&mut *columns, one, at, depth))?;
+                let parts = many(&value, &at, |one, at| filter(&mut *columns, one, at, depth))?;
                 if name == "$and" { Filter::All(parts) } else { Filter::Any(parts) }
             }
             "$not" => Filter::Not(Box::new(filter(columns, &value, &at, depth)?)),
@@ -335,7 +334,11 @@ mod tests {
             (r#"{"orderBy":"a","after":"[[1],[2],\"x\"]"}"#, "after"),
         ] {
             let error = read_query(query).expect_err(query);
-            assert_eq!((error.code, error.path.as_deref()), (Code::InvalidValue, Some(place)), "{query}");
+            assert_eq!(
+                (error.code, error.path.as_deref()),
+                (Code::InvalidValue, Some(place)),
+                "{query}"
+            );
         }
         let deep = format!("{}{}", r#"{"$not":"#.repeat(20), "{}".to_owned() + &"}".repeat(20));
         assert!(read_query(&format!(r#"{{"where":{deep}}}"#)).is_err());

@@ -32,8 +32,7 @@ pub fn elements(document: &Document, each: &Path, columns: &[Path]) -> Vec<Vec<V
     let inside = |(at, path): (usize, &Path)| {
         each.covers(path).then(|| (path.0.get(each.0.len()..).unwrap_or_default().to_vec(), at))
     };
-    let inside: Vec<(Vec<String>, usize)> =
-        columns.iter().enumerate().filter_map(inside).collect();
+    let inside: Vec<(Vec<String>, usize)> = columns.iter().enumerate().filter_map(inside).collect();
     let wanted: Vec<(&[String], usize)> =
         inside.iter().map(|(path, at)| (path.as_slice(), *at)).collect();
     let rows = crate::model::json::elements(&list).into_iter().map(|element| {
@@ -103,7 +102,10 @@ mod tests {
     #[test]
     fn a_row_is_read_in_one_pass() {
         let document = r#"{"a":1,"b":{"c":"x","d":{"e":[2]}},"a":3,"\u0066":true}"#;
-        assert_eq!(row(document, &["a", "b.c", "b.d.e", "f", "b"]), r#"3 "x" [2] true {"c":"x","d":{"e":[2]}}"#);
+        assert_eq!(
+            row(document, &["a", "b.c", "b.d.e", "f", "b"]),
+            r#"3 "x" [2] true {"c":"x","d":{"e":[2]}}"#
+        );
         assert_eq!(row(document, &["a.b", "b.c.d", "z"]), "null null null");
         assert_eq!(row(r#"{"b":{"c":1},"b":2}"#, &["b.c", "b"]), "null 2");
     }

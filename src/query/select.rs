@@ -42,16 +42,14 @@ struct Candidate<'a> {
 
 /// Chooses rows. `rows` are ids with their values by column, in order of id.
 #[must_use]
-pub fn select<'a>(
-    query: &Query,
-    rows: impl Iterator<Item = (&'a str, &'a [Value])>,
-) -> Selected {
+pub fn select<'a>(query: &Query, rows: impl Iterator<Item = (&'a str, &'a [Value])>) -> Selected {
     let mut found = Vec::new();
     for (place, (id, values)) in rows.enumerate() {
         if !query.filter.takes(values) {
             continue;
         }
-        let key = query.order.iter().map(|order| values.get(order.column).unwrap_or(&Value::Absent));
+        let key =
+            query.order.iter().map(|order| values.get(order.column).unwrap_or(&Value::Absent));
         let candidate = Candidate { key: key.collect(), place };
         let behind = query.after.as_ref().is_none_or(|(values, after)| {
             let after_key: Vec<&Value> = values.iter().collect();
@@ -102,10 +100,16 @@ mod tests {
     use crate::query::{Value, place_text, read_query, select, values};
 
     const ORDERS: &[(&str, &str)] = &[
-        ("a", r#"{"status":"open","table":7,"total":1750,"tags":["window"],"at":"2026-11-28T10:00:00Z"}"#),
+        (
+            "a",
+            r#"{"status":"open","table":7,"total":1750,"tags":["window"],"at":"2026-11-28T10:00:00Z"}"#,
+        ),
         ("b", r#"{"status":"paid","table":3,"total":99.5,"at":"2026-11-28T09:00:00Z"}"#),
         ("c", r#"{"status":"open","table":null,"total":"free","tags":[]}"#),
-        ("d", r#"{"status":"void","table":7,"total":0,"guest":{"name":"Ada"},"at":"2026-11-27T23:59:59Z"}"#),
+        (
+            "d",
+            r#"{"status":"void","table":7,"total":0,"guest":{"name":"Ada"},"at":"2026-11-27T23:59:59Z"}"#,
+        ),
         ("e", r#"{}"#),
     ];
 

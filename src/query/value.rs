@@ -4,8 +4,8 @@ use std::cmp::Ordering;
 use std::rc::Rc;
 
 use super::Decimal;
-use crate::model::json::{quote, unquote};
 use crate::model::Json;
+use crate::model::json::{quote, unquote};
 
 /// A value of a row. The order of the variants is the order between kinds.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -113,7 +113,8 @@ pub(super) mod tests {
     #[test]
     fn kinds_have_an_order_and_compare_only_with_themselves() {
         let ascending = [
-            "-", "null", "false", "true", "-1", "0.5", "7", r#""""#, r#""10""#, r#""9""#, r#""é""#, "[1]",
+            "-", "null", "false", "true", "-1", "0.5", "7", r#""""#, r#""10""#, r#""9""#, r#""é""#,
+            "[1]",
         ];
         for (at, lesser) in ascending.iter().enumerate() {
             for greater in ascending.iter().skip(at + 1) {

@@ -10,7 +10,7 @@ test("the page keeps to its Content-Security-Policy, which is really in force", 
     const till = await shop.till(await shop.browser());
     const id = await sell(till, ["fish-chips"]);
     await orderState(till, id, "synced");
-    for (const view of ["sell", "orders", "outbox"]) await show(till, view);
+    for (const view of ["sell", "orders", "outbox", "report"]) await show(till, view);
     assert.deepEqual(shop.violations, []);
     const tried = await till.evaluate(async () => {
       // The policy stands in the header and in the page, so each violation is told twice.
@@ -30,6 +30,38 @@ test("the page keeps to its Content-Security-Policy, which is really in force", 
     });
     assert.deepEqual(tried, { seen: ["script-src-elem", "style-src-attr"], inline: false });
     shop.violations.length = 0;
+  });
+});
+
+// P11, P24.
+test("the report adds up what this till and the others sold, sent or not", async () => {
+  await inShop({}, async (shop) => {
+    const browser = await shop.browser();
+    const till = await shop.till(browser);
+    const id = await sell(till, ["crab-roll", "greens"]);
+    await orderState(till, id, "synced");
+    await (await docket(till, id)).getByRole("button", { name: "Mark paid" }).click();
+    await orderState(till, id, "synced");
+    await show(till, "report");
+    const figure = (name) =>
+      till.locator(".figure").filter({ hasText: name }).locator("dd").innerText();
+    await until("the takings are shown", async () => (await figure("Taken")) === "€20.70");
+    assert.deepEqual(await Promise.all(["Orders", "Open tickets"].map(figure)), ["1", "0€0.00"]);
+    assert.equal(await till.locator(".columns li").count(), 1);
+    assert.deepEqual(await till.locator(".rows .row-label").allInnerTexts(), [
+      "Crab roll",
+      "Green leaves",
+      await till.locator(".person-name").innerText(),
+    ]);
+    // Another ticket, open and not sent: the figures follow without a reload.
+    await till.context().setOffline(true);
+    await sell(till, ["water"]);
+    await show(till, "report");
+    await until("an order is not sent", async () => (await figure("Not sent yet")).startsWith("1"));
+    assert.equal((await figure("Open tickets")).slice(0, 1), "1");
+    if (process.env.HOLDFAST_SHOTS) {
+      await till.screenshot({ path: path.join(process.env.HOLDFAST_SHOTS, "report.png") });
+    }
   });
 });
 

@@ -8,8 +8,8 @@ use holdfast::plan::resolve::Dependents;
 use holdfast::plan::write::Action;
 
 use crate::till::doc;
-use holdfast::query::read_query;
 use crate::world::{Fault, World};
+use holdfast::query::read_query;
 
 fn world() -> World {
     World::new(Strategy::Manual)
@@ -306,7 +306,10 @@ fn an_expired_cursor_pulls_everything_anew() {
     world.server().history += 1;
     world.until(engine.sync_now()).unwrap();
     world.drains();
-    assert_eq!(world.until(engine.list("orders", read_query("{}").unwrap())).unwrap().items.len(), 2);
+    assert_eq!(
+        world.until(engine.list("orders", read_query("{}").unwrap())).unwrap().items.len(),
+        2
+    );
     let audit = world.until(engine.audit()).unwrap();
     assert_eq!((audit.applied, audit.pending), (1, 0));
 }

@@ -93,7 +93,9 @@ fn a_table_shows_what_is_stored() {
     for seed in 0..10u64 {
         let mut lots = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
         let mut draw = |most: u64| {
-            lots = lots.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            lots = lots
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
             (lots >> 33) % most
         };
         let one = World::new(Strategy::Merge);
@@ -102,7 +104,10 @@ fn a_table_shows_what_is_stored() {
             let at = usize::try_from(draw(2)).unwrap();
             let id = ["a", "b", "c", "d", "e"][usize::try_from(draw(5)).unwrap()];
             let n = draw(5);
-            let text = format!(r#"{{"n":{n},"kind":"{}"}}"#, ["x", "y"][usize::try_from(draw(2)).unwrap()]);
+            let text = format!(
+                r#"{{"n":{n},"kind":"{}"}}"#,
+                ["x", "y"][usize::try_from(draw(2)).unwrap()]
+            );
             // What is refused leaves everything as it is.
             match draw(6) {
                 0 | 1 => drop(tabs[at].tries(id, Action::Create(doc(&text)))),

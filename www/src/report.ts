@@ -43,7 +43,7 @@ export async function readReport(
       where: paid,
       each: "lines",
       groupBy: "lines.name",
-      sum: [["lines", "qty"], ["lines", "cents"]],
+      sum: ["lines.qty", "lines.cents"],
     }),
     orders.aggregate({ where: paid, groupBy: "staff", sum: "total" }),
   ]);

@@ -268,10 +268,7 @@ export class Till {
       if ((state as string) !== "done") state = "idle";
     };
     show(undefined);
-    const stop = [
-      this.boot.subscribe(() => void read()),
-      this.orders.subscribe(() => void read()),
-    ];
+    const stop = [this.boot.subscribe(() => void read()), this.orders.subscribe(() => void read())];
     void read();
     return () => {
       state = "done";

@@ -98,9 +98,15 @@ await orders.list({
   where: { status: "open", table: { gte: 3, lt: 9 }, "guest.name": "Ada", $state: "pending" },
   orderBy: ["table", { field: "status", direction: "desc" }],
 });
-await orders.list({ where: { $or: [{ status: { in: ["open", "paid"] } }, { $not: { table: 7 } }] } });
-const totals = await orders.aggregate({ groupBy: { field: "table", step: 10 }, sum: "table", max: "status" });
-const tables: number | null | undefined = totals.groups[0]?.sum?.["table"];
+await orders.list({
+  where: { $or: [{ status: { in: ["open", "paid"] } }, { $not: { table: 7 } }] },
+});
+const totals = await orders.aggregate({
+  groupBy: { field: "table", step: 10 },
+  sum: "table",
+  max: "status",
+});
+void (totals.groups[0]?.sum?.["table"] satisfies number | null | undefined);
 const stop: () => void = orders.live().subscribe((list) => {
   if (list.state === "ready") void list.items[0]?.document.status;
   if (list.state === "error") void (list.error.code satisfies Code);

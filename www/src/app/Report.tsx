@@ -59,9 +59,7 @@ export function Report() {
         </>
       )}
       {report && !report.complete && (
-        <p class="page-note">
-          Orders of other tills are missing until the first sync is complete.
-        </p>
+        <p class="page-note">Orders of other tills are missing until the first sync is complete.</p>
       )}
     </main>
   );
