@@ -1328,7 +1328,8 @@ export type Resolution<T = unknown> =
   | { readonly fields: Readonly<Record<string, "mine" | "theirs">> };
 
 /**
- * What became of a resolution. `moved`: the server's record has changed meanwhile; look at the conflict again.
+ * What became of a resolution. `moved`: a side has changed since this tab listed the conflict, theirs by a pull or yours by a later
+ * edit, and nothing was decided; look at the conflict again.
  *
  * @example
  * const result = await sync.conflicts.resolve(conflict.id, { keep: "mine" });

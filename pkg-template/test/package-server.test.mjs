@@ -268,11 +268,14 @@ test("a conflict is shown with all sides; a decision on what has changed meanwhi
     const settled = await page.evaluate(async (id) => {
       await sync.sync();
       const first = await sync.conflicts.resolve(id, { keep: "mine" });
+      await sync.orders.patch("order-1", { note: "c" });
+      const edited = await sync.conflicts.resolve(id, { keep: "theirs" });
       const second = await sync.conflicts.resolve(id, { fields: { table: "mine" } });
       const third = await sync.conflicts.resolve(id, { keep: "mine" }).catch((error) => error.code);
       await sync.drain();
       return {
         first,
+        edited,
         second,
         third,
         open: await sync.conflicts.list(),
@@ -281,6 +284,8 @@ test("a conflict is shown with all sides; a decision on what has changed meanwhi
     }, conflict.id);
     assert.equal(settled.first.kind, "moved", JSON.stringify(settled.first));
     assert.equal(settled.first.conflict.theirs.table, 4);
+    assert.equal(settled.edited.kind, "moved", "an edit that nobody was shown is not given up");
+    assert.deepEqual(settled.edited.conflict.mine, { table: 2, note: "c" });
     assert.deepEqual([settled.second, settled.third], [{ kind: "resolved" }, "already-resolved"]);
     assert.equal(settled.open.length, 0);
     assert.equal(settled.all[0].resolved.by, "person");

@@ -275,13 +275,13 @@ impl<H: Host> Engine<H> {
         Ok(conflict)
     }
 
-    /// Remembers which of the server's versions were shown here, so that nobody decides on what they did not see.
+    /// Remembers which sides were shown here, so that nobody decides on what they did not see.
     fn look_at(&self, conflicts: &[Conflict]) {
         let mut looked_at = self.looked_at.borrow_mut();
         for conflict in conflicts {
-            match (&conflict.resolved, &conflict.version) {
-                (None, Some(version)) => looked_at.insert(conflict.id, version.clone()),
-                (Some(_), _) | (None, None) => looked_at.remove(&conflict.id),
+            match &conflict.resolved {
+                None => looked_at.insert(conflict.id, conflict.clone()),
+                Some(_) => looked_at.remove(&conflict.id),
             };
         }
     }

@@ -30,8 +30,8 @@ pub use watch::{Commit, Event, Progress, Spell};
 pub use write::WriteRequest;
 
 use crate::model::{
-    Code, ConflictId, Ctx, Decision, EntityKey, Halt, IdSeed, Meta, Mono, Need, Owner, Path, Rules,
-    Scope, Snapshot, StoreError, SyncError, Term, Verb, Version,
+    Code, Conflict, ConflictId, Ctx, Decision, EntityKey, Halt, IdSeed, Meta, Mono, Need, Owner,
+    Path, Rules, Scope, Snapshot, StoreError, SyncError, Term, Verb,
 };
 use crate::plan::Deposed;
 use crate::plan::push::Room;
@@ -76,8 +76,8 @@ pub struct Engine<H: Host> {
     /// What the server told us of the size of requests, and how far a refused batch was cut.
     room: Cell<Room>,
     cut: Cell<usize>,
-    /// The server's versions of open conflicts that this tab was shown.
-    looked_at: RefCell<Map<ConflictId, Version>>,
+    /// Open conflicts as this tab was shown them.
+    looked_at: RefCell<Map<ConflictId, Conflict>>,
     /// Rung when there is something to ask the resolver.
     questions: Bell,
     /// What it is being asked.

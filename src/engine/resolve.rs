@@ -15,8 +15,8 @@ use crate::schedule::Signal;
 pub(super) const RESOLVE: Verb = Verb { name: "resolve", durability: Durability::Strict };
 
 impl<H: Host> Engine<H> {
-    /// Settles an open conflict. Where the server's side moved since this tab looked at it, nothing is decided and the conflict
-    /// is returned as it is now.
+    /// Settles an open conflict. Where a side moved since this tab looked at it, by a pull or by a later edit, nothing is decided and
+    /// the conflict is returned as it is now.
     ///
     /// # Errors
     /// `not-found`, `already-resolved`, `invalid-value` for a choice by field where one side is deleted.
@@ -39,6 +39,7 @@ impl<H: Host> Engine<H> {
         if resolution == Resolution::Moved {
             return self.conflict(id).await;
         }
+        self.looked_at.borrow_mut().remove(&id);
         self.decided(resolution);
         Ok(None)
     }

@@ -59,6 +59,13 @@ impl Conflict {
     pub fn asks_resolver(&self) -> bool {
         self.resolved.is_none() && self.asks == Asks::Callback
     }
+
+    /// Whether a side is no longer the one that somebody was shown. An edit that they never saw is not given up by what they
+    /// decide, nor is a change of the server's overwritten (P19).
+    #[must_use]
+    pub fn has_moved(&self, shown: &Self) -> bool {
+        (&self.mine, &self.theirs, &self.version) != (&shown.mine, &shown.theirs, &shown.version)
+    }
 }
 
 /// Who is asked to decide (R26).

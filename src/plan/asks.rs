@@ -40,7 +40,7 @@ pub fn answer(
     };
     let fits = match answer {
         Answer::Person => None,
-        Answer::Choice(_) if has_moved(shown, conflict) => {
+        Answer::Choice(_) if conflict.has_moved(shown) => {
             return Decision::nothing(Ok(Answered::Moved));
         }
         Answer::Choice(choice) => chosen(choice, &conflict.mine, &conflict.theirs)
@@ -61,9 +61,4 @@ pub fn answer(
     // Only now it is known who decides.
     draft.notice.conflicts.push(shown.id);
     draft.finish(|notice| Ok(Answered::Done { notice }))
-}
-
-/// An edit of the user's that the resolver never saw is not given up for it, nor a change of the server's overwritten.
-fn has_moved(shown: &Conflict, now: &Conflict) -> bool {
-    (&shown.mine, &shown.theirs, &shown.version) != (&now.mine, &now.theirs, &now.version)
 }

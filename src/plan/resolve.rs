@@ -11,7 +11,7 @@ use crate::model::references::named_by;
 use crate::model::{
     Assumed, Before, Choice, Code, CollectionRules, Conflict, ConflictId, Ctx, Decider, Decision,
     Document, Edit, EntityKey, Fate, Intent, OpId, OpState, Operation, Parked, Path, Presence,
-    Priority, Resolved, Rules, Seq, Side, Slot, Snapshot, SyncError, Version,
+    Priority, Resolved, Rules, Seq, Side, Slot, Snapshot, SyncError,
 };
 
 /// What became of a decision.
@@ -24,7 +24,7 @@ pub enum Resolution {
     },
     /// It was stored before, by the same call.
     Repeated,
-    /// The server's side is no longer the one that was looked at: look again.
+    /// A side is no longer the one that was looked at: look again.
     Moved,
 }
 
@@ -35,8 +35,8 @@ pub struct Ruling {
     pub id: ConflictId,
     /// What was chosen.
     pub choice: Choice,
-    /// The server's version that was looked at, where the caller knows it.
-    pub seen: Option<Version>,
+    /// The conflict as it was looked at, where the caller knows that.
+    pub seen: Option<Conflict>,
     /// The call.
     pub call: OpId,
 }
@@ -73,7 +73,7 @@ pub fn resolve(
         Some(_) => return refuse(Code::AlreadyResolved, "the conflict was resolved already"),
         None => {}
     }
-    if seen.is_some() && *seen != conflict.version {
+    if seen.as_ref().is_some_and(|seen| conflict.has_moved(seen)) {
         return Decision::nothing(Ok(Resolution::Moved));
     }
     let choice = &match choice {

@@ -213,20 +213,27 @@ fn the_second_resolver_hears_that_it_is_decided() {
     assert_eq!(till.all(), before);
 }
 
-/// R26, API: whoever decided on a side that has moved since is shown it again, and nothing is decided.
+/// P19, API: whoever decided on a side that has moved since, by a pull or by a later edit of the user's own, is shown it again, and
+/// nothing is decided.
 #[test]
 fn a_decision_on_what_has_moved_decides_nothing() {
-    let mut till = open();
-    let conflict = till.open_conflict();
-    till.pulls(&[live("o1", 3, r#"{"a":9,"b":1}"#)]);
-    let (seen, call) = (conflict.version, till.ctx().ids.op(0));
-    let ruling = Ruling { id: conflict.id, choice: Choice::Theirs, seen, call };
-    let before = till.all();
-    assert_eq!(till.rules_on(&ruling), Ok(Resolution::Moved));
-    assert_eq!(till.all(), before);
-    let seen = till.open_conflict().version;
-    assert!(matches!(till.rules_on(&Ruling { seen, ..ruling }), Ok(Resolution::Done { .. })));
-    till.sees("o1", r#"{"a":9,"b":1}"#);
+    let moves: [fn(&mut Till); 2] = [
+        |till| till.pulls(&[live("o1", 3, r#"{"a":9,"b":1}"#)]),
+        |till| drop(till.patches("o1", r#"{"b":7}"#)),
+    ];
+    for (moves, seen_last) in moves.into_iter().zip([r#"{"a":9,"b":1}"#, r#"{"a":3,"b":1}"#]) {
+        let mut till = open();
+        let conflict = till.open_conflict();
+        moves(&mut till);
+        let (id, call) = (conflict.id, till.ctx().ids.op(0));
+        let ruling = Ruling { id, choice: Choice::Theirs, seen: Some(conflict), call };
+        let before = till.all();
+        assert_eq!(till.rules_on(&ruling), Ok(Resolution::Moved));
+        assert_eq!(till.all(), before);
+        let seen = Some(till.open_conflict());
+        assert!(matches!(till.rules_on(&Ruling { seen, ..ruling }), Ok(Resolution::Done { .. })));
+        till.sees("o1", seen_last);
+    }
 }
 
 /// P19: the decision is an operation like any other.

@@ -31,7 +31,7 @@ export function ConflictDialog({ conflict, onClose }: { conflict: Conflict; onCl
     const result = await till.resolve(conflict.id, resolution);
     setBusy(false);
     if (result === "resolved") onClose();
-    // The other side has moved on meanwhile; the list brings the new sides, so choose again.
+    // A side has moved on meanwhile; the list brings the new sides, so choose again.
     if (result === "moved") setChoice({});
   };
 
