@@ -868,12 +868,17 @@ export interface Status {
     | "superseded"
     | "stalled"
     | "crashed";
-  /** More about `kind`: `"forbidden"`, `"misconfigured"`, `"foreign-response"`, `"rate-limited"` or another stable word. */
+  /**
+   * More about `kind`: `"forbidden"`, `"misconfigured"`, `"foreign-response"`, `"rate-limited"`, `"unreadable"` or another stable
+   * word. `"unreadable"`: the server sends more that this release cannot read than is kept aside; pulling stands still, pushing goes
+   * on, and a release that can read it goes on from there.
+   */
   readonly reason?:
     | "forbidden"
     | "misconfigured"
     | "foreign-response"
     | "rate-limited"
+    | "unreadable"
     | (string & Record<never, never>);
   readonly since: number;
   readonly connection: {
@@ -892,6 +897,8 @@ export interface Status {
   };
   /** How many conflicts are open. */
   readonly conflicts: number;
+  /** How many changes of the server's, and stored rows, could not be read and are kept aside, byte for byte; absent where there are none. */
+  readonly unreadable?: number;
   /** When something was last pushed and pulled with success, ms since 1970. */
   readonly lastPush?: number;
   readonly lastPull?: number;
@@ -963,6 +970,7 @@ export interface CycleReport {
     | "too-large"
     | "refused"
     | "protocol-error"
+    | "unreadable"
     | "storage-full"
     | "storage-lost"
     | (string & Record<never, never>);

@@ -5,7 +5,7 @@ use super::run::count;
 use super::{Engine, Stop};
 use crate::model::{Cursor, Durability, Halt, Need, PullPage, Root, Term, Verb};
 use crate::plan::identity::in_page;
-use crate::plan::pull::{Pulled, apply, restart};
+use crate::plan::pull::{Pulled, apply, places, restart};
 use crate::planted::{self, Bug};
 use crate::port::{Host, Remote};
 
@@ -82,6 +82,7 @@ impl<H: Host> Engine<H> {
         let mut roots = vec![Root::Cursor(self.scope.clone())];
         roots.extend(page.changes.iter().map(|change| Root::Pulled(change.key.clone())));
         roots.extend(in_page(page, &self.config.rules));
+        roots.extend(places(&self.scope, page).into_iter().map(Root::Quarantine));
         if !page.more {
             roots.extend(self.at_the_end(rebuilding));
         }
@@ -105,6 +106,10 @@ impl<H: Host> Engine<H> {
             },
             Pulled::Moved => {
                 Paged::Stored { more: true, records: 0, bytes: page.bytes, kinds: [0; KINDS.len()] }
+            }
+            Pulled::Unreadable => {
+                self.heard_of_the_server(Some(&Halt::Unreadable));
+                Paged::Halted(Halt::Unreadable)
             }
         })
     }

@@ -115,7 +115,8 @@ impl<H: Host> Engine<H> {
             | Halt::Forbidden
             | Halt::Misconfigured
             | Halt::Later(_)
-            | Halt::Expired => {}
+            | Halt::Expired
+            | Halt::Unreadable => {}
         }
     }
 

@@ -377,6 +377,7 @@ const HALTS: &[(Halt, &str)] = &[
     (Halt::BatchRefused, "refused"),
     (Halt::Expired, "expired"),
     (Halt::Protocol, "protocol-error"),
+    (Halt::Unreadable, "unreadable"),
 ];
 
 fn halt_name(halt: &Halt) -> &'static str {

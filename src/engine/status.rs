@@ -98,6 +98,9 @@ pub struct Status {
     pub outbox: OutboxCounts,
     /// Open conflicts.
     pub conflicts: u64,
+    /// What could not be read and is kept aside: changes of the server's, and rows (R2).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unreadable: Option<u64>,
     /// Milliseconds since 1970 of the last answered push.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_push: Option<u64>,
@@ -134,6 +137,7 @@ impl<H: Host> Engine<H> {
             leader: phase.leader,
             outbox: OutboxCounts { pending, in_flight, parked: parked + blocked, bytes },
             conflicts,
+            unreadable: Some(meta.quarantine.rows).filter(|rows| *rows > 0),
             last_push: meta.last_push.map(|at| at.0),
             last_pull: meta.last_pull.map(|at| at.0),
         }
@@ -163,6 +167,7 @@ fn kind(meta: &Meta, phase: &Phase, paused: bool) -> (StatusKind, Option<&'stati
         Some(Halt::Protocol | Halt::BatchRefused | Halt::TooLarge | Halt::Expired) => {
             return (StatusKind::Pending, Some("protocol-error"));
         }
+        Some(Halt::Unreadable) => return (StatusKind::Pending, Some("unreadable")),
         None => {}
     }
     if phase.offline {
@@ -210,6 +215,7 @@ mod tests {
             (pulled.clone(), with(Halt::Unreachable), StatusKind::Offline),
             (pulled.clone(), with(Halt::Auth), StatusKind::AuthRequired),
             (pulled.clone(), with(Halt::Forbidden), StatusKind::BlockedByServer),
+            (pulled.clone(), with(Halt::Unreadable), StatusKind::Pending),
             (pulled.clone(), Phase { offline: true, ..online.clone() }, StatusKind::Offline),
             (pulled.clone(), Phase { syncing: true, ..online.clone() }, StatusKind::Syncing),
             (Meta { lost: Some(Wall(1)), ..pulled }, online, StatusKind::StorageLost),

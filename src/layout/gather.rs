@@ -154,7 +154,8 @@ impl Gather {
     }
 
     fn broken(&mut self, store: &str, row: &RowText) {
-        let place = format!("{store}/{}", row.key);
+        let place = [store, "/", &row.key].concat();
+        self.get("quarantine", vec![text(&*place)]);
         self.snapshot.unreadable.push(Unreadable { place, text: row.text.clone() });
     }
 
@@ -176,6 +177,7 @@ impl Gather {
             }
             "conflicts" => self.scanned(store, &row),
             "settled" => self.scanned(store, &row),
+            "quarantine" => drop(self.snapshot.kept_aside.insert(row.key)),
             "cursors" => {
                 if let Some(cursor) = self.read(store, &row, read::cursor) {
                     self.snapshot.cursors.insert(cursor.scope.clone(), cursor);
@@ -284,6 +286,7 @@ impl Gather {
                         self.all_within(within);
                     }
                 }
+                Root::Quarantine(place) => self.get("quarantine", vec![text(place)]),
                 Root::Named(_) => {}
                 Root::Op(id) => {
                     self.scan("outbox", Some("ids"), vec![text(id.to_string())]);

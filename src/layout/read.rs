@@ -5,8 +5,8 @@ use crate::model::scan::Reader;
 use crate::model::{
     Asks, Assumed, Base, Before, Conflict, ConflictId, ConflictKind, Counts, Cursor, CursorRow,
     Decider, DeviceId, Document, Edit, EntityKey, Epoch, Fate, GroupId, Intent, JournalLine, Json,
-    Meta, OpId, OpState, Operation, Owner, Parked, Path, Presence, Priority, Record, Resolve,
-    Resolved, Scope, Sent, Seq, Settled, Shadow, Slot, Stamp, Term, Version, Wall,
+    Meta, OpId, OpState, Operation, Owner, Parked, Path, Presence, Priority, Quarantine, Record,
+    Resolve, Resolved, Scope, Sent, Seq, Settled, Shadow, Slot, Stamp, Term, Version, Wall,
 };
 
 /// Reads a value from where a text was read to.
@@ -509,6 +509,19 @@ fn counts(from: &mut Reader<'_>) -> Option<Counts> {
     Some(counts)
 }
 
+fn quarantine(from: &mut Reader<'_>) -> Option<Quarantine> {
+    let mut quarantine = Quarantine::default();
+    from.object(&["rows", "bytes"], &mut |from, name| {
+        match name {
+            "rows" => quarantine.rows = from.number()?,
+            "bytes" => quarantine.bytes = from.number()?,
+            _ => from.skip()?,
+        }
+        Some(())
+    })?;
+    Some(quarantine)
+}
+
 pub(super) fn meta(from: &mut Reader<'_>) -> Option<Meta> {
     let mut meta = Meta::default();
     from.object(&["format"], &mut |from, name| {
@@ -531,6 +544,7 @@ pub(super) fn meta(from: &mut Reader<'_>) -> Option<Meta> {
             "journal" => meta.journal = from.number()?,
             "aliases" => meta.aliases = from.number()?,
             "settled" => meta.settled = from.number()?,
+            "quarantine" => meta.quarantine = quarantine(from)?,
             "counts" => meta.counts = counts(from)?,
             _ => from.skip()?,
         }

@@ -130,8 +130,8 @@ mod tests {
     use crate::model::{
         Ahead, Asks, Assumed, Base, Before, Carried, Conflict, ConflictKind, Cursor, CursorRow,
         Decider, DeviceId, Document, Edit, EntityKey, Epoch, Fate, IdSeed, Intent, Json, Meta,
-        OpId, OutboxFile, Owner, Parked, Path, Presence, Priority, Record, Resolve, Resolved,
-        Scope, Sent, Seq, Settled, Shadow, Slot, Stamp, Term, Unreadable, Version, Wall,
+        OpId, OutboxFile, Owner, Parked, Path, Presence, Priority, Quarantine, Record, Resolve,
+        Resolved, Scope, Sent, Seq, Settled, Shadow, Slot, Stamp, Term, Unreadable, Version, Wall,
     };
 
     const NOW: u64 = 1_763_650_000_000;
@@ -366,6 +366,7 @@ mod tests {
             lost: Some(Wall(NOW)),
             journal: 20,
             aliases: 1,
+            quarantine: Quarantine { rows: 1, bytes: 6 },
             ..Meta::default()
         };
         meta.counts.accepted = 1;

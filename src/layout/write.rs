@@ -469,6 +469,13 @@ pub(super) fn meta(out: &mut Out, meta: &Meta) {
     out.number("journal", meta.journal);
     out.number("aliases", meta.aliases);
     out.number("settled", meta.settled);
+    if !meta.quarantine.is_empty() {
+        out.name("quarantine");
+        out.open();
+        out.number("rows", meta.quarantine.rows);
+        out.number("bytes", meta.quarantine.bytes);
+        out.close();
+    }
     out.name("counts");
     out.open();
     let counts = &meta.counts;

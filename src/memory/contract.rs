@@ -273,6 +273,8 @@ fn everything_needed() -> Need {
         Root::Record(key("srv-9")),
         Root::Settled { limit: 10 },
         Root::Journal { limit: 10 },
+        Root::Quarantine("pull/1".to_owned()),
+        Root::Quarantine("pull/2".to_owned()),
     ])
 }
 
@@ -291,6 +293,8 @@ pub async fn a_changeset_is_written_to_every_store<B: Bench>(bench: &B) {
     assert_eq!(seen.settled.values().collect::<Vec<_>>(), set.settled.iter().collect::<Vec<_>>());
     assert_eq!(seen.journal.values().collect::<Vec<_>>(), set.journal.iter().collect::<Vec<_>>());
     assert_eq!(seen.unreadable, Vec::new());
+    let kept_aside: Vec<_> = seen.kept_aside.iter().collect();
+    assert_eq!(kept_aside, ["pull/1"]);
     bench.close(store).await;
 }
 

@@ -1,6 +1,6 @@
 //! What a transaction reads, and what it writes. A plan turns one into the other; nothing else changes a database.
 
-use super::map::Map;
+use super::map::{Map, Set};
 
 use serde::{Deserialize, Serialize};
 
@@ -82,6 +82,8 @@ pub enum Root {
         /// It may have been seen without its record.
         seen: bool,
     },
+    /// Whether what could not be read at a place is in quarantine already.
+    Quarantine(String),
     /// With [`Root::Ready`]: the records that leaving operations name, by collection and declaration.
     Named(Map<String, References>),
 }
@@ -123,6 +125,8 @@ pub struct Snapshot {
     pub next_due: Option<Wall>,
     /// Rows that could not be read (R2).
     pub unreadable: Vec<Unreadable>,
+    /// The places of what is in quarantine, of those that were looked for.
+    pub kept_aside: Set<String>,
 }
 
 impl Snapshot {
@@ -217,6 +221,9 @@ pub struct Meta {
     /// Settled rows that are kept.
     #[serde(default)]
     pub settled: u64,
+    /// What could not be read.
+    #[serde(default, skip_serializing_if = "Quarantine::is_empty")]
+    pub quarantine: Quarantine,
     /// Both sides of the balance (R10).
     #[serde(default)]
     pub counts: Counts,
@@ -240,8 +247,33 @@ impl Default for Meta {
             journal: 0,
             aliases: 0,
             settled: 0,
+            quarantine: Quarantine::default(),
             counts: Counts::default(),
         }
+    }
+}
+
+/// How much could not be read and is kept aside with its bytes (R2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Quarantine {
+    /// Rows.
+    pub rows: u64,
+    /// Bytes of their places and texts: a server chooses both.
+    pub bytes: u64,
+}
+
+impl Quarantine {
+    /// Whether everything could be read.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.rows == 0
+    }
+
+    /// With one row more.
+    #[must_use]
+    pub fn with(self, row: &Unreadable) -> Self {
+        let bytes = (row.place.len() + row.text.len()) as u64;
+        Self { rows: self.rows + 1, bytes: self.bytes.saturating_add(bytes) }
     }
 }
 

@@ -19,8 +19,8 @@ pub mod time;
 pub mod transfer;
 
 pub use changeset::{
-    Changeset, Counts, Ctx, CursorRow, Decision, Durability, FORMAT, JournalLine, Meta, Need, Root,
-    Settled, Snapshot, Unreadable, Verb, own_key,
+    Changeset, Counts, Ctx, CursorRow, Decision, Durability, FORMAT, JournalLine, Meta, Need,
+    Quarantine, Root, Settled, Snapshot, Unreadable, Verb, own_key,
 };
 pub use conflict::{Answer, Asks, Choice, Conflict, ConflictKind, Decider, Resolved, Side};
 pub use edit::{Edit, Path};

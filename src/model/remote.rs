@@ -175,6 +175,8 @@ pub enum Halt {
     Expired,
     /// Our server, but words that we do not understand.
     Protocol,
+    /// A page with more changes that cannot be read than are kept aside (R2).
+    Unreadable,
 }
 
 impl Halt {
@@ -190,7 +192,8 @@ impl Halt {
             | Self::TooLarge
             | Self::BatchRefused
             | Self::Expired
-            | Self::Protocol => true,
+            | Self::Protocol
+            | Self::Unreadable => true,
         }
     }
 }

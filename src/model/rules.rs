@@ -166,6 +166,10 @@ pub struct Limits {
     pub batch_bytes: u64,
     /// Changes in a page.
     pub page_changes: usize,
+    /// Rows in quarantine. A page that would bring more is not taken: nothing that cannot be read is skipped (R2, P36).
+    pub quarantine_rows: u64,
+    /// Bytes in quarantine.
+    pub quarantine_bytes: u64,
 }
 
 impl Default for Limits {
@@ -178,6 +182,8 @@ impl Default for Limits {
             batch_operations: 100,
             batch_bytes: 768 * 1024,
             page_changes: 1_000,
+            quarantine_rows: 1_000,
+            quarantine_bytes: 16 * 1024 * 1024,
         }
     }
 }

@@ -7,7 +7,7 @@ use super::push::fence;
 use super::transfer::IMPORTED;
 use crate::model::{
     Base, Changeset, Ctx, Cursor, CursorRow, Decision, EntityKey, Fate, OpState, Parked, PullPage,
-    RemoteChange, Rules, Scope, Snapshot, Unreadable,
+    Quarantine, RemoteChange, Rules, Scope, Snapshot, Unreadable,
 };
 
 /// What a page did.
@@ -26,6 +26,9 @@ pub enum Pulled {
     Repeated,
     /// The cursor is elsewhere: somebody else pulled. Nothing was written.
     Moved,
+    /// More of it cannot be read than is kept aside. Nothing was written: a change is never skipped (R2), and a server that sends
+    /// nothing but such changes does not fill the device (P36). A release that reads them goes on from here.
+    Unreadable,
 }
 
 /// Applies a page that was asked for at `from`.
@@ -44,6 +47,14 @@ pub fn apply(
     if row.cursor.as_ref() != from {
         let repeated = row.cursor.as_ref() == Some(&page.next);
         return Decision::nothing(Ok(if repeated { Pulled::Repeated } else { Pulled::Moved }));
+    }
+    let unread = unread(s, scope, page);
+    let quarantine = unread.iter().fold(s.meta.quarantine, Quarantine::with);
+    let limits = &rules.limits;
+    if !unread.is_empty()
+        && (quarantine.rows > limits.quarantine_rows || quarantine.bytes > limits.quarantine_bytes)
+    {
+        return Decision::nothing(Ok(Pulled::Unreadable));
     }
     // What verdicts said before its first page may be of a time that the server has lost again.
     row.generation += u32::from(row.rebuilding && from.is_none());
@@ -67,10 +78,8 @@ pub fn apply(
             records += 1;
         }
     }
-    for (index, text) in page.unreadable.iter().enumerate() {
-        let place = format!("pull/{}/{}/{index}", scope.0, page.next.0);
-        draft.out.quarantine.push(Unreadable { place, text: text.clone() });
-    }
+    draft.meta.quarantine = unread.iter().fold(draft.meta.quarantine, Quarantine::with);
+    draft.out.quarantine.extend(unread);
     // Which record such a change is of, nobody knows: that it was not brought is no deletion (R2).
     row.spares |= row.rebuilding && !page.unreadable.is_empty();
     row.cursor = Some(page.next.clone());
@@ -79,6 +88,23 @@ pub fn apply(
     }
     draft.out.cursors.push(row);
     draft.finish(|notice| Ok(Pulled::Applied { records, echoes, notice }))
+}
+
+/// What of a page cannot be read and is not in quarantine yet.
+fn unread(s: &Snapshot, scope: &Scope, page: &PullPage) -> Vec<Unreadable> {
+    let places = places(scope, page).into_iter();
+    places
+        .zip(&page.unreadable)
+        .map(|(place, text)| Unreadable { place, text: text.clone() })
+        .filter(|row| !s.kept_aside.contains(&row.place))
+        .collect()
+}
+
+/// The places in quarantine of what of a page cannot be read.
+#[must_use]
+pub fn places(scope: &Scope, page: &PullPage) -> Vec<String> {
+    let place = |index| ["pull", &*scope.0, &*page.next.0, &usize::to_string(&index)].join("/");
+    (0..page.unreadable.len()).map(place).collect()
 }
 
 fn first_row(scope: &Scope) -> CursorRow {

@@ -299,7 +299,8 @@ fn refusal(halt: &Halt) -> Option<Outcome> {
         | Halt::Misconfigured
         | Halt::Later(_)
         | Halt::Expired
-        | Halt::Protocol => None,
+        | Halt::Protocol
+        | Halt::Unreadable => None,
     }
 }
 

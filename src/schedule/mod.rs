@@ -187,8 +187,8 @@ impl Scheduler {
             | Halt::BatchRefused
             | Halt::Expired
             | Halt::Protocol => jittered,
-            // Nothing that we do changes these; a person or an administrator does.
-            Halt::Auth | Halt::Forbidden | Halt::Misconfigured => backoff.max,
+            // Nothing that we do changes these; a person, an administrator or another release does.
+            Halt::Auth | Halt::Forbidden | Halt::Misconfigured | Halt::Unreadable => backoff.max,
         };
         if planted::has(Bug::MissingWakeUp) {
             return;
@@ -275,6 +275,7 @@ mod tests {
             Halt::BatchRefused,
             Halt::Expired,
             Halt::Protocol,
+            Halt::Unreadable,
         ] {
             for online in [Signal::Online, Signal::Offline] {
                 let mut machine = leading();

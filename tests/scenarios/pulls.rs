@@ -56,6 +56,46 @@ fn what_cannot_be_read_is_kept_aside() {
     assert_eq!(rows.len(), 2);
     assert!(rows[0].text.contains("{\\\"id\\\":3"), "{rows:?}");
     till.sees("o1", "{}");
+    assert_eq!(till.all().meta.quarantine.rows, 2);
+}
+
+/// R2, P36: a server that sends nothing that can be read fills no device, and none of it is skipped: the page is not taken. What
+/// is kept aside stays, and pages that can be read are taken as ever.
+#[test]
+fn a_full_quarantine_stops_pulling_and_skips_nothing() {
+    let bad = || vec!["x".repeat(100), "y".repeat(100)];
+    for (rows, bytes) in [(3, 1_000_000), (1_000_000, 300)] {
+        let mut till = Till::new();
+        till.rules.limits.quarantine_rows = rows;
+        till.rules.limits.quarantine_bytes = bytes;
+        let mut page = till.page(&[], true);
+        page.unreadable = bad();
+        till.applies(None, &page).unwrap();
+        let mut more = till.page(&[live("o1", 1, "{}")], true);
+        more.unreadable = bad();
+        let (at, before) = (till.cursor(), till.all());
+        assert_eq!(till.applies(at.as_ref(), &more), Ok(Pulled::Unreadable));
+        assert_eq!((till.cursor(), till.all()), (at.clone(), before));
+        assert_eq!(till.disk.rows("quarantine").len(), 2);
+        more.unreadable.clear();
+        till.applies(at.as_ref(), &more).unwrap();
+        till.sees("o1", "{}");
+    }
+}
+
+/// R2: what is pulled again after a full pull began anew is in quarantine once, and counted once.
+#[test]
+fn what_is_kept_aside_is_counted_once() {
+    let mut till = Till::new();
+    let mut page = till.page(&[], true);
+    page.unreadable = vec!["x".into()];
+    till.applies(None, &page).unwrap();
+    till.cursor_expires();
+    till.applies(None, &page).unwrap();
+    let counted = till.all().meta.quarantine;
+    let place = format!("pull/all/{}/0", page.next.0);
+    assert_eq!((counted.rows, counted.bytes), (1, place.len() as u64 + 1));
+    assert_eq!(till.disk.rows("quarantine").len(), 1);
 }
 
 /// P30, R2: one row that cannot be read is reported; the rest works, and reading it again does not make the heap grow.
@@ -70,6 +110,11 @@ fn an_unreadable_row_is_contained() {
     let all = till.all();
     assert_eq!(all.unreadable.len(), 1);
     assert_eq!(all.unreadable[0].text, "{broken");
+    till.laws.spoiled = 1;
+    for _ in 0..2 {
+        till.pulls(&[]);
+        assert_eq!((till.disk.rows("quarantine").len(), till.all().meta.quarantine.rows), (1, 1));
+    }
     assert!(all.records.contains_key(&crate::till::order("o2")));
 }
 

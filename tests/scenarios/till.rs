@@ -396,6 +396,8 @@ impl Till {
         let mut roots = vec![Root::Cursor(Scope::all()), Root::Records, Root::Outbox];
         roots.extend(page.changes.iter().map(|change| Root::Pulled(change.key.clone())));
         roots.extend(plan::identity::in_page(page, &self.rules));
+        let places = plan::pull::places(&Scope::all(), page);
+        roots.extend(places.into_iter().map(Root::Quarantine));
         let s = self.disk.snapshot(Need::of(roots));
         let decision = plan::pull::apply(&s, &Scope::all(), from, page, &self.rules, &ctx);
         self.commits(&decision.changes);

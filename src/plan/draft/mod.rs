@@ -22,8 +22,8 @@ use crate::model::map::sort;
 use crate::model::{
     Asks, Assumed, Base, Before, Changeset, Conflict, ConflictId, ConflictKind, Ctx, Decider,
     Decision, Document, Edit, EntityKey, Epoch, Fate, GroupId, Intent, JournalLine, Meta, OpId,
-    OpState, Operation, Parked, Path, Presence, Record, Resolved, Rules, Seq, Settled, Slot,
-    Snapshot, Version,
+    OpState, Operation, Parked, Path, Presence, Quarantine, Record, Resolved, Rules, Seq, Settled,
+    Slot, Snapshot, Unreadable, Version,
 };
 use crate::model::{edit, operation};
 use crate::planted::{self, Bug};
@@ -75,7 +75,9 @@ const FIRST_ID: u32 = 8;
 impl<'a> Draft<'a> {
     pub(super) fn new(was: &'a Snapshot, rules: &'a Rules, ctx: &'a Ctx) -> Self {
         let mut out = Changeset::default();
-        out.quarantine.extend(was.unreadable.iter().cloned());
+        let new = |row: &&Unreadable| !was.kept_aside.contains(&row.place);
+        out.quarantine.extend(was.unreadable.iter().filter(new).cloned());
+        let quarantine = out.quarantine.iter().fold(was.meta.quarantine, Quarantine::with);
         let mut places: Vec<_> = was.ops.values().map(|op| (op.key.clone(), op.seq)).collect();
         sort(&mut places);
         let rebuilt = was.cursors.values().filter(|row| row.rebuilding);
@@ -92,7 +94,7 @@ impl<'a> Draft<'a> {
             grouped,
             conflicts: was.conflicts.clone(),
             aliases: was.aliases.clone(),
-            meta: was.meta.clone(),
+            meta: Meta { quarantine, ..was.meta.clone() },
             out,
             notice: Notice::default(),
             building: rebuilt.map(|row| row.generation).max(),
