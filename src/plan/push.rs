@@ -325,18 +325,22 @@ fn settle_one(draft: &mut Draft<'_>, seq: Seq, outcome: &Outcome, settled: &mut 
             if never_known {
                 return finish_removal(draft, &op);
             }
-            let guess = || op_result(draft, seq).unwrap_or(Presence::Deleted);
-            let said = presence.as_ref().map(|it| draft.inward(&key.collection, it));
+            // What left before a name was known may say another than ours.
+            let result = presence.clone().or_else(|| op_result(draft, seq));
+            let known = result.is_some();
             let base = Base {
-                // What left before a name was known may say another than ours.
-                presence: said.unwrap_or_else(|| draft.inward(&key.collection, &guess())),
+                presence: result.map_or(Presence::Deleted, |it| draft.inward(&key.collection, &it)),
                 version: version.clone(),
                 stamp: *stamp,
                 guessed: presence.is_none(),
             };
+            // A pull that is under way may be past the record.
+            let pull_after = Epoch(draft.meta.pulls.0 + u64::from(draft.is_filling()));
+            if !known {
+                // The row that the change was made on cannot be read (any more). A pull tells what there is (R2).
+                return draft.acked_at(seq, &base, pull_after);
+            }
             if !comparable(draft.base(&key), version.as_ref()) {
-                // A pull that is under way may be past the record.
-                let pull_after = Epoch(draft.meta.pulls.0 + u64::from(draft.is_filling()));
                 if follows(draft, &op) {
                     return draft.acked_as(seq, base, pull_after);
                 }
@@ -467,12 +471,13 @@ fn said<'a>(draft: &'a Draft<'_>, op: &Operation, theirs: &'a Theirs) -> Option<
 
 /// The server has no such record, so that it is removed is already true, at no version of its own.
 ///
-/// The answer may be one that the server gave long ago. Where the base is no longer the version that was to be removed, it is of
-/// a later time than the answer and stays.
+/// The answer may be one that the server gave long ago. Where the base is no longer the version that was to be removed, or is of
+/// another generation than that (R25), it is of a later time than the answer and stays.
 fn finish_removal(draft: &mut Draft<'_>, op: &Operation) {
     let version = draft.base(&op.key).and_then(|base| base.version.clone());
     let assumed = op.sent.as_ref().and_then(|sent| sent.assumed.clone());
-    if version.is_some() && version != assumed {
+    let comparable = matches!(op.assumed, Assumed::At(_));
+    if version.is_some() && (version != assumed || !comparable) {
         draft.finish_op(op.seq, Fate::Applied);
         return;
     }

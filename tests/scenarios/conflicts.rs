@@ -436,3 +436,47 @@ fn what_won_above_their_value_stands_on_it() {
     assert_eq!(till.all().conflicts.len(), 1, "it was decided already");
     till.sees("o1", r#"{"a":{"x":1},"b":1}"#);
 }
+
+/// P19, P18 (sim): a pull brings the removal before the verdict on a change that is away. What the user saw is in the conflict, and
+/// where ours wins it is made anew; nothing else would be left of it.
+#[test]
+fn a_removal_that_is_pulled_before_the_verdict_leaves_our_side_whole() {
+    let seen = r#"{"a":2,"b":1}"#;
+    for replaced in [false, true] {
+        for strategy in [Strategy::Manual, Strategy::ClientWins] {
+            let mut till = Till::with(strategy);
+            till.pulls(&[live("o1", 1, r#"{"a":1,"b":1}"#)]);
+            if replaced {
+                till.replaces("o1", seen);
+            } else {
+                till.patches("o1", r#"{"a":2}"#);
+            }
+            let sent = till.sends();
+            till.pulls(&[tombstone("o1", 2)]);
+            till.hears(&[(sent[0], deleted(2))]);
+            till.sees("o1", seen);
+            let conflict = till.all().conflicts.into_values().next().unwrap();
+            assert_eq!(conflict.mine, Presence::Live(doc(seen)));
+            assert_eq!(conflict.base, Some(doc(r#"{"a":1,"b":1}"#)));
+            if strategy == Strategy::Manual {
+                till.resolves(&Choice::Mine).unwrap();
+            }
+            assert_eq!(till.only("o1").intent, Intent::Create(doc(seen)));
+            till.pushes(applied(3));
+            till.sees("o1", seen);
+        }
+    }
+}
+
+/// P19, R25 (sim): the same where a full pull does not bring the record, and of two changes the later one is judged.
+#[test]
+fn what_a_full_pull_does_not_bring_leaves_our_side_whole() {
+    let mut till = open();
+    till.resolves(&Choice::Mine).unwrap();
+    let sent = till.sends();
+    till.patches("o1", r#"{"b":5}"#);
+    till.cursor_expires();
+    till.pulls(&[]);
+    till.hears(&[(sent[0], deleted(1))]);
+    assert_eq!(till.open_conflict().mine, Presence::Live(doc(r#"{"a":2,"b":5}"#)));
+}

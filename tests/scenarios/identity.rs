@@ -647,3 +647,41 @@ fn what_a_person_decides_names_records_as_a_write_does() {
     till.resolves(&merged(r#"{"customer":"S-1"}"#)).unwrap();
     till.sees("o1", r#"{"customer":"c1"}"#);
 }
+
+/// R16 (sim), P17: what may have left of the pulled record is found by what waits on ours, which goes behind it: a user does not
+/// conflict with themselves.
+#[test]
+fn what_waits_finds_what_may_have_left_of_the_pulled_record() {
+    let mut till = Till::new();
+    let create = till.customer("c1");
+    till.sends();
+    let edit = till.write(customer("c1"), Action::Patch(doc(r#"{"n":2,"m":2}"#))).unwrap();
+    till.hears_halt(Halt::Unreachable);
+    till.pulls(&[customer_is("S-1", 1, r#"{"n":1}"#)]);
+    let replaced = till.write(customer("S-1"), Action::Replace(doc(r#"{"x":1}"#))).unwrap();
+    let flying = till.sends();
+    assert!(flying.contains(&create) && flying.contains(&replaced));
+    till.hears(&[(create, named(1, "S-1")), (replaced, applied(2))]);
+    assert_eq!(till.all().conflicts.len(), 0);
+    sees_customer(&till, "c1", r#"{"x":1,"n":2,"m":2}"#);
+    let sent = till.pushes(applied(3));
+    assert_eq!(till.fate(edit), Some(holdfast::model::Fate::Superseded(sent)));
+    assert_eq!(till.flight.operations[0].assumed, Some(version(2)));
+}
+
+/// R16 (sim), P18: removed under one id and changed under the other, both by the same user: a person says which was meant.
+#[test]
+fn a_removal_under_one_id_does_not_undo_what_was_written_under_the_other() {
+    let mut till = Till::new();
+    let create = till.customer("c1");
+    till.sends();
+    till.write(customer("c1"), Action::Remove).unwrap();
+    till.hears_halt(Halt::Unreachable);
+    till.pulls(&[customer_is("S-1", 1, r#"{"n":1}"#)]);
+    let changed = till.write(customer("S-1"), Action::Patch(doc(r#"{"x":1}"#))).unwrap();
+    till.sends();
+    till.hears(&[(create, named(1, "S-1")), (changed, applied(2))]);
+    let conflict = till.open_conflict();
+    assert_eq!(conflict.kind, holdfast::model::ConflictKind::DeleteUpdate);
+    assert_eq!(conflict.theirs, Presence::Live(doc(r#"{"n":1,"x":1}"#)));
+}

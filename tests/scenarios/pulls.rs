@@ -118,6 +118,26 @@ fn an_unreadable_row_is_contained() {
     assert!(all.records.contains_key(&crate::till::order("o2")));
 }
 
+/// R2, P30: a verdict on a change of a record that cannot be read is no word of its removal: what is not known is not guessed at.
+#[test]
+fn a_verdict_over_an_unreadable_row_is_no_removal() {
+    use holdfast::layout::{Part, Row, RowChange};
+    let mut till = Till::new();
+    till.pulls(&[live("o1", 1, r#"{"a":1,"b":1}"#)]);
+    let changed = till.patches("o1", r#"{"a":2}"#);
+    let key = vec![Part::Text("orders".into()), Part::Text("o1".into())];
+    let row = Row { text: "{broken".into(), indexes: Vec::new() };
+    till.disk.change(RowChange::Put { store: "records", key, row });
+    till.laws.spoiled = 1;
+    till.pushes(applied(2));
+    assert_eq!(till.base("o1"), None);
+    assert!(matches!(till.op(changed).state, OpState::Acked { .. }), "until a pull tells");
+    till.laws.spoiled = 0;
+    till.pulls(&[live("o1", 2, r#"{"a":2,"b":1}"#)]);
+    till.sees("o1", r#"{"a":2,"b":1}"#);
+    assert_eq!(till.fate(changed), Some(Fate::Applied));
+}
+
 /// A15, R25, P3: everything is pulled anew; what was not brought is gone, and the outbox is not touched.
 #[test]
 fn an_expired_cursor_sweeps_and_keeps_the_outbox() {
@@ -575,4 +595,33 @@ fn a_pull_is_due_after_something_was_applied() {
     assert!(till.all().meta.pull_due);
     till.pulls(&[]);
     assert!(!till.all().meta.pull_due);
+}
+
+/// R25, P15 (sim): "there is no such record" may be what the server said of another time: what a full pull brought since under the
+/// same number is another record, and stays.
+#[test]
+fn an_old_answer_to_a_removal_removes_nothing_of_the_next_generation() {
+    let mut till = Till::new();
+    till.pulls(&[live("o1", 1, r#"{"b":6}"#)]);
+    let removed = till.removes("o1");
+    till.sends();
+    till.hears_halt(holdfast::model::Halt::Unreachable);
+    till.cursor_expires();
+    till.pulls(&[live("o1", 1, r#"{"c":0}"#)]);
+    till.waits();
+    assert_eq!(till.sends(), [removed]);
+    till.hears(&[(removed, never_known())]);
+    assert_eq!(till.fate(removed), Some(Fate::Applied));
+    till.sees("o1", r#"{"c":0}"#);
+    assert_eq!(till.base("o1").unwrap().version, Some(version(1)));
+}
+
+/// The server never knew such a record.
+fn never_known() -> holdfast::model::Outcome {
+    holdfast::model::Outcome::Applied {
+        version: None,
+        presence: Some(Presence::Deleted),
+        stamp: None,
+        assigned_id: None,
+    }
 }

@@ -76,6 +76,9 @@ impl Draft<'_> {
             if !moved && brought.is_none() && record.shadow.is_none() {
                 continue;
             }
+            if base.as_ref().is_some_and(|base| base.presence == Presence::Deleted) {
+                self.keep_ground(&key);
+            }
             let record = self.record_mut(&key);
             record.base.clone_from(&base);
             record.shadow = None;
@@ -93,13 +96,13 @@ impl Draft<'_> {
     }
 
     /// What was made on a version of the generation that is gone stands on nothing: the same number may mean another state now.
+    /// What may have left is not judged before its verdict; it is remembered that its version is of another time.
     fn judge_anew(&mut self, key: &EntityKey) {
         for seq in self.queue(key) {
             if let Some(op) = self.op_mut(seq)
-                && !op.is_sealed()
                 && matches!(op.assumed, Assumed::At(_) | Assumed::Unknown)
             {
-                op.assumed = Assumed::Nothing;
+                op.assumed = if op.is_sealed() { Assumed::Unknown } else { Assumed::Nothing };
             }
         }
     }

@@ -15,12 +15,42 @@ impl Draft<'_> {
         let base = self.in_our_time(base);
         let moves = base.replaces(self.base(key)) || planted::has(Bug::StalePullWins);
         if moves {
+            if base.presence == Presence::Deleted {
+                self.keep_ground(key);
+            }
             self.record_mut(key).base = Some(base.clone());
             if let Some(id) = self.open_conflict(key).map(|conflict| conflict.id) {
                 self.move_theirs(id, &base);
             }
         }
         moves
+    }
+
+    /// The record is about to go from the base: changes that are on their way keep whole what they were made on. Whoever is asked
+    /// about one of them later is shown what its user saw, and one that stands makes that anew (P19).
+    pub(super) fn keep_ground(&mut self, key: &EntityKey) {
+        let mut view = self.base_presence(key).cloned();
+        for seq in self.queue(key) {
+            let Some(op) = self.ops.get(&seq).filter(|op| op.is_visible()) else { continue };
+            let next = self.step(op, view.as_ref());
+            if let (Intent::Change(_), Before::Paths(found), Some(Presence::Live(document))) =
+                (&op.intent, &op.before, &view)
+            {
+                let ground = edit::apply(document, &undo(found));
+                if let Some(op) = self.op_mut(seq) {
+                    op.before = Before::Whole(Some(ground));
+                }
+            }
+            view = next;
+        }
+    }
+
+    /// What an operation and those behind it make of what they were made on, where that was kept.
+    fn on_kept_ground<'b>(&self, ops: impl IntoIterator<Item = &'b Operation>) -> Option<Presence> {
+        let mut ops = ops.into_iter().peekable();
+        let Before::Whole(Some(ground)) = &ops.peek()?.before else { return None };
+        let ground = Some(Presence::Live(ground.clone()));
+        ops.fold(ground, |view, op| self.step(op, view.as_ref()))
     }
 
     /// What the server says of a record, with a time that is not from the future (R20).
@@ -350,10 +380,14 @@ impl Draft<'_> {
             (Intent::Create(document) | Intent::Replace(document), None) => {
                 (Intent::Create(document.clone()), Before::Nothing)
             }
-            (Intent::Change(_), None) => match self.seen(&op.key).and_then(Presence::document) {
-                Some(view) => (Intent::Create(view.clone()), Before::Nothing),
-                None => (op.intent.clone(), op.before.clone()),
-            },
+            (Intent::Change(_), None) => {
+                let seen = self.seen(&op.key).and_then(Presence::document).cloned();
+                let kept = || self.on_kept_ground([op])?.document().cloned();
+                match seen.or_else(kept) {
+                    Some(document) => (Intent::Create(document), Before::Nothing),
+                    None => (op.intent.clone(), op.before.clone()),
+                }
+            }
             (Intent::Delete | Intent::Resolve(_), theirs) => {
                 (op.intent.clone(), Before::Whole(theirs.cloned()))
             }
@@ -402,7 +436,13 @@ impl Draft<'_> {
         };
         match theirs {
             Presence::Live(_) => ours(theirs),
-            Presence::Deleted => self.seen(key).cloned().unwrap_or_else(|| ours(theirs)),
+            Presence::Deleted => {
+                let seen = self.seen(key).filter(|seen| seen.document().is_some()).cloned();
+                let behind = self.of(key).filter(|op| op.seq >= first && op.is_visible());
+                seen.or_else(|| self.on_kept_ground(behind))
+                    .or_else(|| self.seen(key).cloned())
+                    .unwrap_or_else(|| ours(theirs))
+            }
         }
     }
 

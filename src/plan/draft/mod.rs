@@ -427,9 +427,15 @@ fn op_id(op: Option<&Operation>) -> OpId {
 
 /// Whether an operation may have changed what stands at a path.
 pub(super) fn touches(op: &Operation, path: &Path) -> bool {
-    match &op.before {
-        Before::Paths(paths) => paths.iter().any(|(at, _)| at.covers(path) || path.covers(at)),
-        Before::Nothing | Before::Whole(_) => true,
+    let meets = |at: &Path| at.covers(path) || path.covers(at);
+    match (&op.intent, &op.before) {
+        (_, Before::Paths(paths)) => paths.iter().any(|(at, _)| meets(at)),
+        (Intent::Change(edits), Before::Whole(_)) => edits.iter().any(|edit| meets(edit.path())),
+        (
+            Intent::Create(_) | Intent::Replace(_) | Intent::Delete | Intent::Resolve(_),
+            Before::Whole(_),
+        )
+        | (_, Before::Nothing) => true,
     }
 }
 

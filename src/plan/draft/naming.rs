@@ -83,6 +83,7 @@ impl Draft<'_> {
         self.notice.changed.insert(from.clone());
         let stays = self.unsent(into);
         let goes = self.unsent(from);
+        let left: Vec<Seq> = self.of(from).filter(|op| op.is_sealed()).map(|op| op.seq).collect();
         for seq in self.queue(from) {
             self.move_record(seq, into);
         }
@@ -107,6 +108,10 @@ impl Draft<'_> {
         if let Some(shadow) = old.shadow.filter(|shadow| Some(shadow.generation) == self.building) {
             self.shade(into, &shadow.base);
         }
+        // A removal says nothing about what was written under the other id: that is a person's to say.
+        let removes = |seq: &Seq| self.op(*seq).is_some_and(|op| op.intent == Intent::Delete);
+        let edits: Vec<Seq> = stays.iter().copied().filter(|seq| !removes(seq)).collect();
+        self.find_anew(into, &left, &edits);
         self.find_anew(into, &stays, &goes);
         self.put_behind(into, &[stays, goes].concat());
         if let Some(conflict) = self.open_conflict(into).cloned()
@@ -137,7 +142,7 @@ impl Draft<'_> {
         self.add(op);
     }
 
-    /// What one record's operations wrote is what the other's find there: nobody else wrote it (P17).
+    /// What one record's operations wrote is what the other's find there, behind which they go: nobody else wrote it (P17).
     fn find_anew(&mut self, key: &EntityKey, stays: &[Seq], goes: &[Seq]) {
         let of = |draft: &Self, seqs: &[Seq]| -> Vec<Operation> {
             let found = seqs.iter().filter_map(|seq| draft.op(*seq));
