@@ -4,8 +4,9 @@ use std::cell::RefCell;
 
 use super::{Commit, Engine};
 use crate::model::{
-    Durability, EntityKey, Need, OpId, OutboxFile, Root, Selection, SyncError, Verb,
+    Durability, EntityKey, Need, OpId, OutboxFile, Root, Rules, Selection, SyncError, Verb,
 };
+use crate::plan::identity::{at_departure, in_file};
 use crate::plan::transfer::{Exported, Imported, export, import};
 use crate::port::Host;
 use crate::schedule::Signal;
@@ -27,8 +28,10 @@ impl<H: Host> Engine<H> {
         let (rules, owner) = (&self.config.rules, &self.config.owner);
         // A store that repeats the transaction finds them handed over: what the first attempt took is in the file all the same.
         let taken: RefCell<Vec<OpId>> = RefCell::default();
+        let mut roots = vec![Root::Outbox];
+        roots.extend(at_departure(rules));
         let exported = self
-            .commit(&TRANSFER, Need::of(vec![Root::Outbox]), |s| {
+            .commit(&TRANSFER, Need::of(roots), |s| {
                 let decision = export(s, wanted, hand_over, &taken.borrow(), owner, rules, &ctx);
                 if let Ok(Exported { file, .. }) = &decision.output {
                     *taken.borrow_mut() = file.operations.iter().map(|it| it.op.id).collect();
@@ -54,7 +57,7 @@ impl<H: Host> Engine<H> {
         // A repeat finds them known: what the first attempt brought is what was brought.
         let first: RefCell<Option<Imported>> = RefCell::default();
         let last = self
-            .commit(&TRANSFER, Need::of(roots(file)), |s| {
+            .commit(&TRANSFER, Need::of(roots(file, rules)), |s| {
                 let decision = import(s, file, owner, rules, &ctx);
                 let brought = decision.output.as_ref().ok().filter(|it| it.imported > 0);
                 if let Some(brought) = brought {
@@ -71,8 +74,8 @@ impl<H: Host> Engine<H> {
 }
 
 /// What is known here of all that a file names.
-fn roots(file: &OutboxFile) -> Vec<Root> {
-    let mut roots = Vec::new();
+fn roots(file: &OutboxFile, rules: &Rules) -> Vec<Root> {
+    let mut roots = in_file(file, rules);
     for it in &file.operations {
         roots.push(Root::Record(it.op.key.clone()));
         roots.extend(it.op.refs.iter().cloned().map(Root::Record));

@@ -377,7 +377,8 @@ impl Gather {
                 self.scan("outbox", Some("group"), vec![text(group.to_string())]);
             }
         }
-        if (by_ready || as_member) && self.snapshot.meta.aliases > 0 {
+        let leaves = by_ready || as_member || self.reads_all();
+        if leaves && self.snapshot.meta.aliases > 0 {
             self.get("records", entity(&op.key));
             self.named_records(&op);
         }
@@ -387,11 +388,16 @@ impl Gather {
         self.snapshot.ops.insert(op.seq, op);
     }
 
+    fn reads_all(&self) -> bool {
+        self.need.roots.contains(&Root::Outbox)
+    }
+
     /// The records that an operation names when it leaves: the server may know them by other names.
     fn named_records(&mut self, op: &Operation) {
         let mut keys = Vec::new();
         for root in &self.need.roots {
-            if let (Root::Named(declared), false) = (root, op.is_sealed())
+            // What left before leaves again as it was; a file says all of it.
+            if let (Root::Named(declared), false) = (root, op.is_sealed() && !self.reads_all())
                 && let Some(references) = declared.get(&op.key.collection)
             {
                 keys = named_by(&op.intent, references);

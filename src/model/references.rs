@@ -1,11 +1,14 @@
 //! Declared references: members that hold the id of a record in another collection. Ids cross the wire as the server's and are
 //! kept as the device's own (R16), so they are looked for, and written anew, wherever content is.
 
+use super::conflict::Conflict;
 use super::edit::{self, Edit, Path};
 use super::entity::{EntityKey, Presence};
 use super::json::{Document, Json, quote, unquote};
 use super::map::Map;
-use super::operation::{Before, Intent, Resolve, Slot};
+use super::operation::{Before, Intent, OpState, Parked, Resolve, Slot};
+use super::rules::Rules;
+use super::transfer::{Carried, OutboxFile};
 
 /// What a collection declares: the path of a member, and the collection of the records that it names.
 pub type References = Map<Path, String>;
@@ -49,6 +52,28 @@ pub fn named(document: &Document, references: &References) -> Vec<EntityKey> {
 #[must_use]
 pub fn named_by(intent: &Intent, references: &References) -> Vec<EntityKey> {
     noted(|to| drop(rename_intent(intent, references, to)))
+}
+
+/// The records that a file names.
+#[must_use]
+pub fn named_in_file(file: &OutboxFile, rules: &Rules) -> Vec<EntityKey> {
+    noted(|to| drop(rename_file(file.clone(), rules, to)))
+}
+
+/// A file with what it names renamed.
+#[must_use]
+pub fn rename_file(mut file: OutboxFile, rules: &Rules, to: Rename<'_>) -> OutboxFile {
+    for it in &mut file.operations {
+        if let Some(rules) = rules.collections.get(&it.op.key.collection) {
+            rename_carried(it, &rules.references, to);
+        }
+    }
+    for conflict in &mut file.conflicts {
+        if let Some(rules) = rules.collections.get(&conflict.key.collection) {
+            rename_conflict(conflict, &rules.references, to);
+        }
+    }
+    file
 }
 
 fn noted(walk: impl FnOnce(Rename<'_>)) -> Vec<EntityKey> {
@@ -99,6 +124,43 @@ pub fn rename_intent(intent: &Intent, references: &References, to: Rename<'_>) -
         Intent::Resolve(resolve) => {
             let chosen = rename_presence(&resolve.chosen, references, to)?;
             Some(Intent::Resolve(Resolve { chosen, ..resolve.clone() }))
+        }
+    }
+}
+
+/// The same of both sides of a conflict, and of what they began with.
+pub fn rename_conflict(conflict: &mut Conflict, references: &References, to: Rename<'_>) {
+    for side in [&mut conflict.mine, &mut conflict.theirs] {
+        if let Some(renamed) = rename_presence(side, references, to) {
+            *side = renamed;
+        }
+    }
+    if let Some(base) = &mut conflict.base
+        && let Some(renamed) = rename(base, references, to)
+    {
+        *base = renamed;
+    }
+}
+
+/// The same of an operation in a file: what it does and found, and what its user saw. What may have left keeps its words beside it.
+fn rename_carried(it: &mut Carried, references: &References, to: Rename<'_>) {
+    if let Some(renamed) = rename_intent(&it.op.intent, references, to) {
+        it.op.intent = renamed;
+    }
+    if let Some(renamed) = rename_before(&it.op.before, references, to) {
+        it.op.before = renamed;
+    }
+    let parked = match &mut it.op.state {
+        OpState::Parked(Parked::Rejected { snapshot, .. }) => snapshot.as_mut(),
+        OpState::Parked(Parked::Conflicted(_) | Parked::HandedOver)
+        | OpState::Queued { .. }
+        | OpState::InFlight { .. }
+        | OpState::Acked { .. }
+        | OpState::Blocked { .. } => None,
+    };
+    for snapshot in parked.into_iter().chain(&mut it.snapshot) {
+        if let Some(renamed) = rename(snapshot, references, to) {
+            *snapshot = renamed;
         }
     }
 }

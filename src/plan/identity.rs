@@ -5,8 +5,8 @@ use crate::model::Map;
 use crate::model::json::unquote;
 use crate::model::references::{self, References, named, named_by, rename};
 use crate::model::{
-    Batch, Code, CollectionRules, Document, EntityKey, Intent, Json, Outcome, Presence, PullPage,
-    PushReply, Root, Rules, Snapshot, SyncError, Theirs,
+    Batch, Code, CollectionRules, Document, EntityKey, Intent, Json, OutboxFile, Outcome, Presence,
+    PullPage, PushReply, Root, Rules, Snapshot, SyncError, Theirs,
 };
 
 /// The names that a server is told, in place of those that an operation says; nothing where they are the same.
@@ -83,6 +83,12 @@ pub fn at_departure(rules: &Rules) -> Option<Root> {
 pub fn in_content(document: &Document, rules: &Rules) -> Vec<Root> {
     let declared = rules.collections.values().map(|rules| &rules.references);
     declared.flat_map(|declared| named(document, declared)).map(Root::Record).collect()
+}
+
+/// What has to be known of names to bring a file.
+#[must_use]
+pub fn in_file(file: &OutboxFile, rules: &Rules) -> Vec<Root> {
+    references::named_in_file(file, rules).into_iter().map(Root::Name).collect()
 }
 
 /// What has to be known of names to store a page. Nothing is read for it while there are no names and no operations.

@@ -5,7 +5,10 @@
 //! ever sent without a person's word.
 
 use super::draft::{Draft, HANDED_OVER, Notice};
+use super::identity::server_id;
 use crate::model::map::sort;
+use crate::model::own_key;
+use crate::model::references::rename_file;
 use crate::model::{
     Assumed, Before, Carried, Code, Conflict, Ctx, Decider, Decision, Document, EntityKey, Fate,
     Intent, Map, OpId, OpState, Operation, OutboxFile, Owner, Parked, Path, Presence, Resolved,
@@ -76,6 +79,11 @@ pub fn export(
         operations,
         conflicts,
     };
+    // Another device knows what is named by the server's ids, where there are such (R16).
+    let file = rename_file(file, rules, &|key| {
+        let id = server_id(s, key);
+        (id != key.id).then_some(id)
+    });
     let mut draft = Draft::new(s, rules, ctx);
     if hand_over {
         for it in &file.operations {
@@ -220,7 +228,13 @@ pub fn import(
         return Decision::nothing(Err(SyncError::new(Code::OutboxFull, message)));
     }
     let keys = own_keys(s, &mut draft, &fresh);
-    for it in &fresh {
+    let aliases = draft.aliases.clone();
+    let file = &rename_file(file.clone(), rules, &|key| {
+        let own = own_key(&aliases, key);
+        (own != *key).then_some(own.id)
+    });
+    for it in file.operations.iter().filter(|it| fresh.iter().any(|known| known.op.id == it.op.id))
+    {
         bring(s, &mut draft, it, file, &keys);
     }
     for conflict in draft.notice.conflicts.clone() {

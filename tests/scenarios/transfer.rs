@@ -33,7 +33,9 @@ impl Till {
         before: &[OpId],
     ) -> Result<OutboxFile, SyncError> {
         let ctx = self.ctx();
-        let s = self.disk.snapshot(Need::of(vec![Root::Outbox]));
+        let mut roots = vec![Root::Outbox];
+        roots.extend(holdfast::plan::identity::at_departure(&self.rules));
+        let s = self.disk.snapshot(Need::of(roots));
         let decision = export(&s, wanted, hand_over, before, &self.owner, &self.rules, &ctx);
         if !hand_over || decision.output.is_err() {
             assert!(decision.changes.is_empty(), "a backup changes nothing");
@@ -55,7 +57,7 @@ impl Till {
 
     fn imports(&mut self, file: &OutboxFile) -> Result<Imported, SyncError> {
         let ctx = self.ctx();
-        let mut roots = Vec::new();
+        let mut roots = holdfast::plan::identity::in_file(file, &self.rules);
         for it in &file.operations {
             roots.push(Root::Record(it.op.key.clone()));
             roots.extend(it.op.refs.iter().cloned().map(Root::Record));
@@ -628,4 +630,32 @@ fn an_answer_to_what_is_elsewhere_is_no_verdict_here() {
     assert_eq!((settled.parked, settled.applied), (0, 0));
     here.reopens();
     assert_eq!(here.sends(), [], "nor does a new leader take it back");
+}
+
+/// R16, R18 (sim): what is handed over names records by the server's ids, where the other device knows them by these: a customer
+/// that was made there, and is called something else here.
+#[test]
+fn references_are_handed_over_in_words_that_both_devices_know() {
+    let customer = |id: &str| EntityKey::new("customers", id);
+    let named = Outcome::Applied {
+        version: Some(crate::till::version(1)),
+        presence: None,
+        stamp: None,
+        assigned_id: Some("S-1".into()),
+    };
+    let pulled =
+        holdfast::model::RemoteChange { key: customer("S-1"), ..live("S-1", 1, r#"{"n":1}"#) };
+    let (mut here, mut there) = (Till::new(), Till::other());
+    here.customer("c1");
+    here.pushes(named);
+    there.pulls(&[pulled]);
+    let sale = here.creates("o1", r#"{"customer":"c1","n":1}"#);
+    let file = here.hands_over();
+    there.takes(&file);
+    there.sees("o1", r#"{"customer":"S-1","n":1}"#);
+    assert_eq!(there.sends(), [sale]);
+    // A file that nobody else took comes home in own words.
+    let mut home = here;
+    home.takes(&file);
+    home.sees("o1", r#"{"customer":"c1","n":1}"#);
 }

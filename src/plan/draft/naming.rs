@@ -1,7 +1,7 @@
 //! What the server calls a record (R16), and two records that turn out to be one (R17).
 
 use super::*;
-use crate::model::references::{rename, rename_before, rename_intent, rename_presence};
+use crate::model::references::{rename_before, rename_conflict, rename_intent, rename_presence};
 use crate::model::{own_key, references};
 
 impl Draft<'_> {
@@ -269,16 +269,7 @@ impl Draft<'_> {
         }
         for conflict in self.conflicts.values_mut() {
             let Some(declared) = declares(&conflict.key) else { continue };
-            for side in [&mut conflict.mine, &mut conflict.theirs] {
-                if let Some(renamed) = rename_presence(side, declared, &to) {
-                    *side = renamed;
-                }
-            }
-            if let Some(base) = &mut conflict.base
-                && let Some(renamed) = rename(base, declared, &to)
-            {
-                *base = renamed;
-            }
+            rename_conflict(conflict, declared, &to);
         }
     }
 }
