@@ -16,6 +16,7 @@ use holdfast::model::{
 use holdfast::port::{Clock, Host, Leadership, RawStore, Remote, Rng};
 
 use crate::asks::{Question, SimResolver};
+use crate::carry::owner;
 use crate::mirror::Mirror;
 use crate::oracle::{Call, Commit, Oracle};
 use crate::server::{EPOCH_MS, Origin, Server};
@@ -156,6 +157,10 @@ pub(crate) struct Device {
     pub(crate) skew: i64,
     /// When it asked last, and how often at that instant.
     asked: (u64, u32),
+    /// How many databases it lost.
+    pub(crate) lives: usize,
+    /// It lost one and nothing is stored in the next yet.
+    pub(crate) lost: bool,
 }
 
 impl Device {
@@ -167,6 +172,12 @@ impl Device {
         self.disk = self.durable.clone();
         self.mirror = Mirror::read(&self.disk);
         self.lock = Lock::default();
+    }
+
+    /// Its database is gone, and the next is empty.
+    pub(crate) fn lose(&mut self) {
+        let (skew, lives) = (self.skew, self.lives + 1);
+        *self = Self { skew, lives, lost: true, ..Self::default() };
     }
 
     pub(crate) fn lagging(&self) -> usize {
@@ -248,6 +259,10 @@ impl SimStore {
         }
         let was = device.mirror.sketch();
         device.mirror.apply(&set);
+        device.lost &= verb.name != "lost";
+        if device.lost {
+            oracle.fail("P29 eviction", format!("{} comes before the loss is stored", verb.name));
+        }
         if verb.name == "lead" {
             let term = device.mirror.meta.term;
             device.terms.insert(term, self.tab);
@@ -397,7 +412,7 @@ impl SimRemote {
             let row = device.mirror.cursors.values().next().filter(|row| !row.rebuilding);
             let cursor = row.and_then(|row| row.cursor.as_ref());
             let history = cursor.and_then(|it| it.0.split('.').next()).map(str::to_owned);
-            let origin = Origin { device: self.device, seq: op.seq, history };
+            let origin = Origin { device: (self.device, device.lives), seq: op.seq, history };
             shared.server.borrow_mut().note_origin(op.id, origin);
             if keys.contains(&op.key) {
                 shared.oracle.fail("P7 order", format!("{:?} twice in a request", op.key));
@@ -406,6 +421,9 @@ impl SimRemote {
             self.look_at_group(&device.mirror, batch, departure, op);
             if shared.oracle.behaviour_only {
                 continue;
+            }
+            if op.owner != owner() {
+                shared.oracle.fail("P31 ownership", format!("{op:?} leaves"));
             }
             if !op.is_sealed() {
                 shared.oracle.fail("P5 sealed", format!("{} leaves and is not sealed", op.id));

@@ -16,6 +16,8 @@
 )]
 
 mod asks;
+mod carry;
+mod eviction;
 mod host;
 mod mirror;
 mod oracle;
@@ -142,7 +144,7 @@ fn soak(options: &Options) -> Result<(), String> {
     let next = AtomicU64::new(0);
     let steps = AtomicU64::new(0);
     let done = AtomicU64::new(0);
-    let found: Mutex<BTreeMap<&'static str, (u64, u64, Report)>> = Mutex::default();
+    let found: Mutex<BTreeMap<&'static str, (u64, Vec<u64>, Report)>> = Mutex::default();
     let notes: Mutex<BTreeMap<&'static str, u64>> = Mutex::new(BTreeMap::new());
     std::thread::scope(|scope| {
         for _ in 0..options.threads {
@@ -165,10 +167,14 @@ fn soak(options: &Options) -> Result<(), String> {
                     if let Some(violation) = &report.violation {
                         let mut found = found.lock().expect("no poison");
                         match found.get_mut(violation.oracle) {
-                            Some((other, times, _)) if seed > *other => *times += 1,
-                            Some(known) => *known = (seed, known.1 + 1, report),
+                            Some((other, seeds, _)) if seed > *other => seeds.push(seed),
+                            Some(known) => {
+                                let mut seeds = std::mem::take(&mut known.1);
+                                seeds.push(seed);
+                                *known = (seed, seeds, report);
+                            }
                             None => {
-                                found.insert(violation.oracle, (seed, 1, report));
+                                found.insert(violation.oracle, (seed, vec![seed], report));
                             }
                         }
                     }
@@ -184,11 +190,12 @@ fn soak(options: &Options) -> Result<(), String> {
     let seconds = started.elapsed().as_secs_f64();
     let found = found.into_inner().expect("no poison");
     if !found.is_empty() {
-        let failed: u64 = found.values().map(|(_, times, _)| times).sum();
+        let failed: u64 = found.values().map(|(_, seeds, _)| seeds.len() as u64).sum();
         let told: Vec<String> = found
             .values()
-            .map(|(seed, times, report)| {
-                format!("{}\n{times} times in {done} seeds", explain(*seed, report))
+            .map(|(seed, seeds, report)| {
+                let times = seeds.len();
+                format!("{}\n{times} times in {done} seeds: {seeds:?}", explain(*seed, report))
             })
             .collect();
         let told = told.join("\n\n");

@@ -5,12 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use holdfast::model::json::unquote;
 use holdfast::model::{
-    Assumed, Changeset, Conflict, ConflictId, ConflictKind, Counts, Decider, EntityKey, Fate, OpId,
-    OpState, Operation, Presence, Resolved, Seq, Term,
+    Assumed, Changeset, Conflict, ConflictId, ConflictKind, Counts, Decider, EntityKey, Fate,
+    Intent, OpId, OpState, Operation, Presence, Resolved, Seq, Term,
 };
 use holdfast::plan::write::Action;
 use serde_json::Value;
 
+use crate::carry::{Carry, File};
 use crate::mirror::Mirror;
 use crate::replay::{self, COUNTER, Doc};
 use crate::server::{AMENDED, Server, number};
@@ -63,6 +64,20 @@ pub(crate) struct Ledger {
     pub(crate) decided: BTreeMap<ConflictId, u32>,
     /// What resolvers said, and of what.
     pub(crate) said: BTreeMap<ConflictId, Vec<(Conflict, &'static str)>>,
+    /// Outbox files in users' hands.
+    pub(crate) files: Vec<File>,
+    /// Where an operation was brought that was handed over.
+    pub(crate) carried: BTreeMap<OpId, usize>,
+    /// Whatever was ever handed over: its order on the first device is not that of the second.
+    pub(crate) travelled: BTreeSet<OpId>,
+    /// Records of which a file told another device.
+    pub(crate) shared: BTreeSet<EntityKey>,
+    /// What a backup brought: the same operation may live elsewhere, and is done twice if a person says so.
+    pub(crate) copies: BTreeSet<(usize, OpId)>,
+    /// Writes that went with a lost database: where they were, and what was known of them.
+    pub(crate) evicted: BTreeMap<OpId, (usize, Chain)>,
+    /// What a device had accepted when it lost its database.
+    pub(crate) accepted_before: BTreeMap<usize, u64>,
 }
 
 /// What a call that is running wants, by the task that runs it.
@@ -72,6 +87,20 @@ pub(crate) struct Call {
     pub(crate) action: Action,
     /// The other members of a transaction, on other records.
     pub(crate) others: Vec<(EntityKey, Action)>,
+    /// It writes a file, or reads one.
+    pub(crate) carry: Option<Carry>,
+}
+
+impl Call {
+    pub(crate) fn of(key: EntityKey, action: Action) -> Self {
+        Self { key, action, others: Vec::new(), carry: None }
+    }
+}
+
+impl Default for Call {
+    fn default() -> Self {
+        Self::of(EntityKey::new("", ""), Action::Remove)
+    }
 }
 
 #[derive(Debug, Default)]
@@ -255,7 +284,10 @@ impl Oracle {
                 self.book_write(c, &mut ledger, *id, &key, action);
             }
         }
-        if c.verb == "resolve" {
+        let carry = c.call.as_ref().and_then(|call| call.carry.as_ref());
+        if let Some(carry) = carry {
+            self.carry(c, &mut ledger, carry);
+        } else if c.verb == "resolve" {
             ledger.by_person.extend(c.set.ops.values().map(|op| op.id));
             // What somebody chose between two sides is neither a sum nor the fold of what was written.
             let chosen = c.set.conflicts.values().filter(|it| it.resolved.is_some());
@@ -269,6 +301,9 @@ impl Oracle {
                 Some(Fate::Superseded(next)) => {
                     let carried = ledger.carries.get(&op.id).cloned().unwrap_or_default();
                     let moved = c.is.op(*next).is_some_and(|it| it.seq > op.seq);
+                    if ledger.copies.contains(&(c.device, op.id)) {
+                        ledger.vague.insert(op.key.clone());
+                    }
                     if moved {
                         // Made again over what is there by now: which members were meant is the person's to say.
                         if op.is_create() && c.was.records.contains_key(&op.key) {
@@ -371,6 +406,13 @@ impl Oracle {
             || theirs.is_some_and(|op| ledger.by_person.contains(&op))
     }
 
+    /// Whether a customer was written to under both its ids.
+    fn twice(&self, conflict: &Conflict, server: &Server) -> bool {
+        let told = server.told(&conflict.key.id).filter(|_| conflict.key.collection == "customers");
+        let told = told.map(|id| EntityKey::new("customers", &**id));
+        told.is_some_and(|told| self.ledger.borrow().order.contains_key(&told))
+    }
+
     /// P3: what ended as applied is on the server.
     fn fates(&self, c: &Commit<'_>, server: &Server) {
         for seq in finished(c) {
@@ -398,17 +440,31 @@ impl Oracle {
                 _ => {}
             }
         }
-        for conflict in c.set.conflicts.values() {
+        // What is met on one device is opened on another as it is.
+        let brought = c.call.as_ref().is_some_and(|call| call.carry.is_some());
+        for conflict in c.set.conflicts.values().filter(|_| !brought) {
             let new = !c.was.conflicts.contains_key(&conflict.id);
-            let alone = is_private(&conflict.key) && !server.was_set_back(&conflict.key);
-            if alone && new && !self.was_freed(conflict, server) {
+            let alone = self.is_alone(&conflict.key) && !server.was_set_back(&conflict.key);
+            // Removed under one of its ids and changed under the other, before anybody here could know that it is one (R16).
+            let torn = conflict.kind == ConflictKind::DeleteUpdate && self.twice(conflict, server);
+            if alone && new && !torn && !self.was_freed(conflict, server) {
                 let text = format!("nobody else writes {:?}: {conflict:?}", conflict.key);
                 self.fail("P17 real conflicts only", text);
             }
             if !c.was.conflicts.contains_key(&conflict.id) {
                 let op = c.was.op(conflict.op).or_else(|| c.is.op(conflict.op));
                 self.real(conflict, op);
+                self.both_sides(c, conflict, op);
             }
+        }
+    }
+
+    /// P19: what the user made of the record is in the conflict, unless they removed it since.
+    fn both_sides(&self, c: &Commit<'_>, conflict: &Conflict, op: Option<&Operation>) {
+        let Some(op) = op else { return };
+        let removed = |later: &Operation| later.seq >= op.seq && later.intent == Intent::Delete;
+        if conflict.mine == Presence::Deleted && !c.was.queue(&op.key).any(removed) {
+            self.fail("P19 both sides", format!("nothing is left of {op:?} in {conflict:?}"));
         }
     }
 
@@ -531,6 +587,8 @@ impl Oracle {
         }
         let ledger = self.ledger.borrow();
         let accepted = ledger.writes.values().filter(|it| it.device == c.device).count() as u64;
+        let accepted =
+            accepted - ledger.accepted_before.get(&c.device).copied().unwrap_or_default();
         if says.accepted != accepted {
             let text = format!("{} accepted, it says {}", accepted, says.accepted);
             self.fail("R10 balance", text);

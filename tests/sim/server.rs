@@ -11,7 +11,7 @@ use holdfast::model::{
 use holdfast_server_core as core;
 
 use crate::mirror::Mirror;
-use crate::oracle::{Oracle, is_private};
+use crate::oracle::{Ledger, Oracle, is_private};
 use crate::replay::{self, Doc};
 
 /// The server's clock at the start of a run.
@@ -23,7 +23,8 @@ pub(crate) const AMENDED: &str = "srv";
 /// Where an operation came from, noted when it left its device.
 #[derive(Debug, Clone)]
 pub(crate) struct Origin {
-    pub(crate) device: usize,
+    /// Which, and its how many-eth database.
+    pub(crate) device: (usize, usize),
     pub(crate) seq: Seq,
     /// The server's history that its device knew when it left; none while that was pulling anew.
     pub(crate) history: Option<String>,
@@ -33,7 +34,7 @@ pub(crate) struct Origin {
 #[derive(Debug)]
 struct Backup {
     memory: core::Memory,
-    last: BTreeMap<(usize, core::Key), Seq>,
+    last: BTreeMap<((usize, usize), core::Key), Seq>,
 }
 
 /// What the server's application refuses: documents marked `bad` for good, and, while faults are on, anything at a whim.
@@ -114,7 +115,7 @@ pub(crate) struct Server {
     /// Operations that left together with the create of what they name, in words of their device.
     together: BTreeSet<OpId>,
     origins: BTreeMap<OpId, Origin>,
-    last: BTreeMap<(usize, core::Key), Seq>,
+    last: BTreeMap<((usize, usize), core::Key), Seq>,
     backup: Option<Backup>,
     restores: u32,
     /// Verdicts that it gave and does not remember.
@@ -409,8 +410,10 @@ impl Server {
                 see.note(if none { "transactions refused" } else { "transactions applied" });
             }
         }
+        let mut had_effect = Vec::with_capacity(operations.len());
         for ((departure, op), had) in batch.operations.iter().zip(&operations).zip(had) {
             let has = self.memory.effects(&op.op_id);
+            had_effect.push(has > had);
             if has > 1 {
                 see.fail("P6 exactly once", format!("{} had {has} effects", op.op_id));
             }
@@ -425,8 +428,9 @@ impl Server {
             // What left with versions of a lost history may meet the same numbers.
             let knew = self.origins.get(&op.op).and_then(|origin| origin.history.clone());
             let blind = self.was_set_back(key) && knew != Some(self.history());
-            // Two ids of one customer may be in one request: what changes is the doing of the last.
-            let last = keys.iter().rposition(|it| it == key) == Some(at);
+            // Two ids of one customer may be in one request: what changes is the doing of the last that was done now.
+            let done = |(other, it): (&EntityKey, &bool)| other == key && *it;
+            let last = keys.iter().zip(&had_effect).rposition(done) == Some(at);
             if *before != after && !blind && !freed && last {
                 see.overwrites(op.op, key, (before, &after), &self.given);
             }
@@ -450,8 +454,10 @@ impl Server {
             return;
         };
         let slot = self.last.entry((origin.device, op.key.clone())).or_default();
-        // What a person freed late may stand behind what was made without it.
-        if origin.seq <= *slot && !see.ledger.borrow().by_person.contains(&id) {
+        // What a person freed late, or handed over, may stand behind what was made without it.
+        let elsewhere =
+            |ledger: &Ledger| ledger.by_person.contains(&id) || ledger.travelled.contains(&id);
+        if origin.seq <= *slot && !elsewhere(&see.ledger.borrow()) {
             let text = format!("{id} seq {} after {} on {:?}", origin.seq.0, slot.0, op.key);
             see.fail("P7 order", text);
         }

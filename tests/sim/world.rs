@@ -15,10 +15,12 @@ use holdfast::model::{
 };
 use holdfast::plan::resolve::Dependents;
 use holdfast::plan::restore::restore;
+use holdfast::plan::transfer::IMPORTED;
 use holdfast::plan::write::Action;
 use holdfast::schedule::{Signal, Timing};
 
 use crate::asks::{self, Question};
+use crate::carry::{self, is_handed_over};
 use crate::host::{Answer, Ask, Device, Luck, Message, Shared, SimHost, Slot, Telling, Word};
 use crate::oracle::{Call, Chain, Oracle, Violation, follow, is_private, position};
 use crate::replay::{self, COUNTER};
@@ -56,6 +58,8 @@ struct Swarm {
     freeze: u16,
     prune: u16,
     restore: u16,
+    carry: u16,
+    evict: u16,
     hurry: u16,
 }
 
@@ -84,6 +88,8 @@ impl Swarm {
             freeze: rate([0, 0, 4, 12]),
             prune: rate([0, 0, 0, 3]),
             restore: rate([0, 0, 0, 3]),
+            carry: rate([0, 0, 6, 12]),
+            evict: rate([0, 0, 0, 2]),
             hurry: rate([8, 24, 48, 96]),
         }
     }
@@ -115,20 +121,20 @@ struct Task {
     future: Pin<Box<dyn Future<Output = ()>>>,
 }
 
-struct World {
-    shared: Rc<Shared>,
+pub(crate) struct World {
+    pub(crate) shared: Rc<Shared>,
     swarm: Swarm,
     chaos: bool,
     tasks: BTreeMap<u64, Task>,
     next_task: u64,
     next_tab: u32,
-    tabs: BTreeMap<u32, (usize, Rc<Engine<SimHost>>)>,
+    pub(crate) tabs: BTreeMap<u32, (usize, Rc<Engine<SimHost>>)>,
     /// Tabs whose tasks do not run.
     frozen: BTreeSet<u32>,
     /// Names that the server forgot, and that nobody writes to any more.
-    banned: BTreeSet<EntityKey>,
+    pub(crate) banned: BTreeSet<EntityKey>,
     rules: Rules,
-    steps: u64,
+    pub(crate) steps: u64,
     /// New customers and orders get new names.
     names: u32,
     /// Unless names are few.
@@ -251,7 +257,7 @@ impl World {
         self.shared.tape.borrow_mut().byte()
     }
 
-    fn pick(&self, n: usize) -> usize {
+    pub(crate) fn pick(&self, n: usize) -> usize {
         self.shared.tape.borrow_mut().pick(n)
     }
 
@@ -283,7 +289,17 @@ impl World {
 
     // Tasks.
 
-    fn spawn(
+    /// Says what a task wants.
+    pub(crate) fn call(&self, task: u64, call: Call) {
+        self.shared.calls.borrow_mut().insert(task, call);
+    }
+
+    /// Whether a task of one of these names did not end yet.
+    pub(crate) fn is_running(&self, names: &[&str]) -> bool {
+        self.tasks.values().any(|task| names.contains(&task.name))
+    }
+
+    pub(crate) fn spawn(
         &mut self,
         tab: u32,
         name: &'static str,
@@ -339,10 +355,15 @@ impl World {
         self.shared.alive.borrow_mut().push((tab, device));
         let host = SimHost::new(&self.shared, device, tab, seed);
         let timing = Timing { backoff: self.rules.backoff, ..Timing::default() };
-        let config = Config { rules: self.rules.clone(), timing, ..Config::default() };
+        let owner = carry::owner();
+        let config = Config { rules: self.rules.clone(), timing, owner, ..Config::default() };
         let shared = Rc::clone(&self.shared);
+        // The mark beside the database, or the browser's own word (P29).
+        let lost = shared.devices[device].borrow().lost;
         self.spawn(tab, "open", async move {
-            if let Ok(engine) = Engine::open(host, config).await {
+            if let Ok(engine) = Engine::open(host, config).await
+                && (!lost || engine.lost().await.is_ok())
+            {
                 shared.opened.borrow_mut().push((tab, engine));
             } else {
                 shared.alive.borrow_mut().retain(|(it, _)| *it != tab);
@@ -363,7 +384,7 @@ impl World {
     }
 
     /// A tab is gone: its futures are dropped where they stand.
-    fn drop_tab(&mut self, tab: u32) {
+    pub(crate) fn drop_tab(&mut self, tab: u32) {
         let device = self.shared.alive.borrow().iter().find(|(it, _)| *it == tab).map(|it| it.1);
         self.shared.alive.borrow_mut().retain(|(it, _)| *it != tab);
         let dead: Vec<u64> =
@@ -382,7 +403,7 @@ impl World {
         }
     }
 
-    fn tabs_of(&self, device: usize) -> Vec<u32> {
+    pub(crate) fn tabs_of(&self, device: usize) -> Vec<u32> {
         let alive = self.shared.alive.borrow();
         alive.iter().filter(|(_, it)| *it == device).map(|(tab, _)| *tab).collect()
     }
@@ -425,6 +446,12 @@ impl World {
             if self.fault(self.swarm.restore) {
                 return self.restore();
             }
+            if self.fault(self.swarm.evict) {
+                return self.evict();
+            }
+            if self.fault(self.swarm.carry) {
+                return self.carry();
+            }
             if self.fault(self.swarm.wall) {
                 let device = self.pick(DEVICES);
                 let minutes = i64::from(self.byte()) - 128;
@@ -453,10 +480,9 @@ impl World {
 
     /// P1: what was accepted is there.
     fn nothing_lost(&self, device: usize) {
-        let place = self.shared.devices[device].borrow();
         let ledger = self.shared.oracle.ledger.borrow();
         for (id, write) in ledger.writes.iter().filter(|(_, it)| it.device == device) {
-            if let Chain::Lost(at) = follow(&place.mirror, *id) {
+            if let (_, Chain::Lost(at)) = self.whereabouts(&ledger, *id) {
                 let text = format!("{id} on {:?} is nowhere: {at}", write.key);
                 self.shared.oracle.fail("P3 conservation", text);
             }
@@ -470,6 +496,8 @@ impl World {
         let waits = self.shared.devices.iter().any(|device| {
             device.borrow().mirror.ops.values().any(|op| tombstones.contains(&op.key))
         });
+        // What is in a file may be imported later.
+        let waits = waits || !self.shared.oracle.ledger.borrow().files.is_empty();
         let calls =
             self.tasks.values().any(|task| !matches!(task.name, "run" | "sync" | "hear" | "drain"));
         let asked = !self.shared.net.borrow().is_empty();
@@ -806,15 +834,12 @@ impl World {
 
     fn act(&mut self) {
         let device = self.pick(DEVICES);
-        let tabs: Vec<u32> =
-            self.tabs_of(device).into_iter().filter(|tab| self.tabs.contains_key(tab)).collect();
-        if tabs.is_empty() {
+        let Some(tab) = self.any_tab(device) else {
             if self.tabs_of(device).is_empty() {
                 self.open(device);
             }
             return;
-        }
-        let tab = tabs[self.pick(tabs.len())];
+        };
         match self.byte() {
             0..=149 => self.write(device, tab),
             150..=179 => self.transact(device, tab),
@@ -845,6 +870,13 @@ impl World {
                 }
             }
         }
+    }
+
+    /// A tab of a device that is up, if there is one.
+    pub(crate) fn any_tab(&self, device: usize) -> Option<u32> {
+        let mut tabs = self.tabs_of(device);
+        tabs.retain(|tab| self.tabs.contains_key(tab));
+        (!tabs.is_empty()).then(|| tabs[self.pick(tabs.len())])
     }
 
     /// A new name, or the newest; where names are few, one that may have been there before.
@@ -887,7 +919,7 @@ impl World {
             let written = engine.write(request).await.map(|written| vec![written.op]);
             judge_written(&shared, device, written);
         });
-        self.shared.calls.borrow_mut().insert(task, Call { key, action, others: Vec::new() });
+        self.call(task, Call::of(key, action));
     }
 
     /// Several writes at once, each on a record of its own; orders may name customers that are made with them.
@@ -922,7 +954,7 @@ impl World {
             let ops = written.map(|it| it.into_iter().map(|(_, op)| op).collect());
             judge_written(&shared, device, ops);
         });
-        self.shared.calls.borrow_mut().insert(task, Call { key, action, others });
+        self.call(task, Call { others, ..Call::of(key, action) });
     }
 
     /// What a user may write; customers may be named though they are not there yet.
@@ -1033,10 +1065,7 @@ impl World {
         self.shared.oracle.say(|| format!("{} d{device} t{tab} restores {id}", self.steps));
         self.shared.oracle.note("restorations");
         let task = self.spawn(tab, "restore", async move { drop(engine.restore(id).await) });
-        self.shared
-            .calls
-            .borrow_mut()
-            .insert(task, Call { key: conflict.key, action, others: Vec::new() });
+        self.call(task, Call::of(conflict.key, action));
     }
 
     /// What the users of a device see of a record.
@@ -1131,11 +1160,7 @@ impl World {
                 let task = self.spawn(tab, "edit", async move {
                     drop(engine.retry(id, Some(&patch)).await);
                 });
-                let key = EntityKey::new("", "");
-                self.shared
-                    .calls
-                    .borrow_mut()
-                    .insert(task, Call { key, action, others: Vec::new() });
+                self.call(task, Call { action, ..Call::default() });
             }
         }
     }
@@ -1249,6 +1274,10 @@ impl World {
             self.nothing_lost(index);
             let place = device.borrow();
             let mirror = &place.mirror;
+            if mirror.meta.lost.is_some() {
+                oracle
+                    .fail("P29 eviction", format!("d{index} pulled everything and is still lost"));
+            }
             if crate::mirror::Mirror::read(&place.disk) != *mirror {
                 oracle.fail("disk", format!("d{index}: the disk is not what was written"));
             }
@@ -1273,9 +1302,15 @@ impl World {
                 continue;
             }
             let applied = |id: &&OpId| {
-                let Some(write) = ledger.writes.get(*id) else { return false };
-                let place = self.shared.devices[write.device].borrow();
-                matches!(follow(&place.mirror, **id), Chain::Ended(_, Fate::Applied))
+                if !ledger.writes.contains_key(*id) {
+                    return false;
+                }
+                match self.whereabouts(&ledger, **id).1 {
+                    Chain::Ended(_, fate) => fate == Fate::Applied,
+                    // It had left before its database was lost.
+                    Chain::Outbox(op) => ledger.evicted.contains_key(*id) && server.has_applied(op),
+                    Chain::Lost(_) => false,
+                }
             };
             let sum: i64 =
                 order.iter().filter(applied).filter_map(|id| ledger.differences.get(id)).sum();
@@ -1370,6 +1405,7 @@ impl World {
         let clear = |key: &EntityKey| {
             !replay::counts(key)
                 && is_private(key)
+                && !ledger.shared.contains(key)
                 && !ledger.vague.contains(key)
                 && !server.was_set_back(key)
                 && !twice(key)
@@ -1377,7 +1413,6 @@ impl World {
         for (key, order) in ledger.order.iter().filter(|(key, _)| clear(key)) {
             let mut expected = None;
             let mut meant = Vec::new();
-            let mut left_out = false;
             for id in order {
                 let (device, action) = match (ledger.writes.get(id), ledger.amendments.get(id)) {
                     (Some(write), _) => (write.device, &write.action),
@@ -1387,14 +1422,12 @@ impl World {
                     }
                     (None, None) => continue,
                 };
-                let place = self.shared.devices[device].borrow();
-                let chain = follow(&place.mirror, *id);
+                let (_, chain) = self.whereabouts_from(&ledger, device, *id);
                 if ledger.discarded.contains(id) || matches!(chain, Chain::Outbox(_)) {
-                    left_out = true;
                     continue;
                 }
-                // Made and removed again is nothing, where the removal before it waits or was given up.
-                if left_out && matches!(chain, Chain::Ended(_, Fate::Annihilated)) {
+                // Made and removed again before it left is nothing, whatever was out of sight meanwhile and is seen again.
+                if matches!(chain, Chain::Ended(_, Fate::Annihilated)) {
                     continue;
                 }
                 meant.push(format!("{action:?} {chain:?}"));
@@ -1429,7 +1462,9 @@ impl World {
             let synced = status.kind == StatusKind::Synced;
             let said = (status.outbox.pending, status.outbox.parked, status.conflicts);
             let is = (counts.pending, counts.parked + counts.blocked, counts.conflicts);
-            let honest = said == is && synced == place.mirror.ops.is_empty();
+            // What another device has is none of what waits here.
+            let empty = place.mirror.ops.values().all(is_handed_over);
+            let honest = said == is && synced == empty;
             (status.leader && !honest).then(|| format!("d{device} says {status:?} of {counts:?}"))
         })
     }
@@ -1439,7 +1474,8 @@ impl World {
         let mut asked = Vec::new();
         let all: Vec<_> = {
             let ledger = self.shared.oracle.ledger.borrow();
-            ledger.writes.iter().map(|(id, it)| (*id, it.device)).collect()
+            let known = ledger.writes.iter().filter(|(id, _)| !ledger.evicted.contains_key(id));
+            known.map(|(id, it)| (*id, it.device)).collect()
         };
         let every = all.len() / 12 + 1;
         for (id, device) in all.into_iter().step_by(every) {
@@ -1516,6 +1552,11 @@ fn judge_verdict(
         (Ok(Verdict::Applied { .. }), Chain::Ended(_, Fate::Applied))
         | (Ok(Verdict::Annihilated), Chain::Ended(_, Fate::Annihilated))
         | (Ok(Verdict::Discarded), Chain::Ended(_, Fate::Discarded)) => true,
+        (Ok(Verdict::HandedOver), Chain::Ended(_, Fate::HandedOver)) => true,
+        (Ok(Verdict::HandedOver), Chain::Outbox(op)) => {
+            let place = shared.devices[device].borrow();
+            place.mirror.op(*op).is_some_and(is_handed_over)
+        }
         (Ok(Verdict::Yielded(id)), Chain::Ended(_, Fate::Yielded(known))) => id == known,
         (Ok(Verdict::Conflict(id)), Chain::Outbox(_)) => {
             let place = shared.devices[device].borrow();
@@ -1527,6 +1568,7 @@ fn judge_verdict(
             let set_back = key.is_some_and(|key| shared.server.borrow().was_set_back(&key));
             code == "protocol-error" && set_back
                 || code == "busy"
+                || code == IMPORTED
                 || code == "refused"
                 || code == "too-large"
                 || shared.server.borrow().has_refused(*op, code)
@@ -1567,7 +1609,9 @@ fn listen(shared: &Rc<Shared>, device: usize, tab: u32, event: &Event) {
                 let ledger = shared.oracle.ledger.borrow();
                 let own = ledger.promised.iter().filter(|id| ledger.writes[*id].tab == tab);
                 for id in own {
-                    if let Chain::Outbox(op) = follow(&place.mirror, *id) {
+                    if let Chain::Outbox(op) = follow(&place.mirror, *id)
+                        && !place.mirror.op(op).is_some_and(is_handed_over)
+                    {
                         let text = format!("t{tab} says synced and {op} waits");
                         shared.oracle.fail("P37 honesty", text);
                     }
