@@ -24,7 +24,8 @@ const because: Record<string, string> = {
   "foreign-response": "Something else answers in the server's place, perhaps a Wi-Fi sign-in page.",
   "rate-limited": "The server asks for a pause. The till tries again by itself.",
   "protocol-error": "The server answers something this till does not understand. It tries again.",
-  unreadable: "The server sends orders this version cannot read. Update the till; sales are still sent.",
+  unreadable:
+    "The server sends orders this version cannot read. Update the till; sales are still sent.",
 };
 
 const allSent: StatusWords = {
