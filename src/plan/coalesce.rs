@@ -1,6 +1,6 @@
 //! Which write goes into an operation that waits already, and what the two become (PROMISES 3.2, R13).
 
-use super::draft::{before_of, undo};
+use super::draft::{before_of, found_by, undo};
 use crate::model::edit;
 use crate::model::{Before, CollectionRules, Document, Intent, Operation, Presence};
 use crate::planted::{self, Bug};
@@ -50,6 +50,15 @@ fn compose(
     view: Option<&Document>,
     rules: &CollectionRules,
 ) -> Folding {
+    // The view that the newer was written over is what counts, not what an earlier state of the record was.
+    let grounded;
+    let older = match (&older.intent, &older.before) {
+        (Intent::Change(_), Before::Whole(_)) => {
+            grounded = Operation { before: found_by(older), ..older.clone() };
+            &grounded
+        }
+        (_, _) => older,
+    };
     let newest = planted::has(Bug::NewestFolded).then(|| newer.clone());
     let newer = &newest.unwrap_or_else(|| translated(&older.intent, newer, view, rules));
     match (&older.intent, newer) {

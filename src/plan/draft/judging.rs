@@ -34,9 +34,9 @@ impl Draft<'_> {
             let Some(op) = self.ops.get(&seq).filter(|op| op.is_visible()) else { continue };
             let next = self.step(op, view.as_ref());
             if let (Intent::Change(_), Before::Paths(found), Some(Presence::Live(document))) =
-                (&op.intent, &op.before, &view)
+                (&op.intent, found_by(op), &view)
             {
-                let ground = edit::apply(document, &undo(found));
+                let ground = edit::apply(document, &undo(&found));
                 if let Some(op) = self.op_mut(seq) {
                     op.before = Before::Whole(Some(ground));
                 }

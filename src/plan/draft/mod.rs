@@ -468,6 +468,14 @@ pub(super) fn obstacle(path: &Path, document: &Document) -> Option<(Path, Slot)>
     path.obstacle(document).map(|(above, there)| (above, Slot(there)))
 }
 
+/// What a change found at its paths, where it keeps whole what it was made on.
+pub(super) fn found_by(op: &Operation) -> Before {
+    match (&op.intent, &op.before) {
+        (Intent::Change(edits), Before::Whole(Some(ground))) => before_of(Some(ground), edits),
+        (_, before) => before.clone(),
+    }
+}
+
 /// The edits that bring back what an operation found.
 pub(super) fn undo(before: &[(Path, Slot)]) -> Vec<Edit> {
     before.iter().rev().map(|(path, slot)| Edit::to(path.clone(), slot.0.clone())).collect()
