@@ -52,6 +52,8 @@ struct Options {
     threads: usize,
     /// Goes on after a violation and shows one of each kind.
     all: bool,
+    /// Names what it found and does not look for a shorter tape.
+    brief: bool,
     /// Only other tests are wanted.
     elsewhere: bool,
 }
@@ -65,6 +67,7 @@ fn options() -> Result<Options, String> {
         replay: None,
         threads: std::thread::available_parallelism().map_or(1, usize::from).min(8),
         all: false,
+        brief: false,
         elsewhere: false,
     };
     let mut words = std::env::args().skip(1);
@@ -81,6 +84,7 @@ fn options() -> Result<Options, String> {
             "--from" => options.from = number(value()?)?,
             "--threads" => options.threads = usize::try_from(number(value()?)?).unwrap_or(1).max(1),
             "--all" => options.all = true,
+            "--brief" => options.brief = true,
             "--planted" => options.planted = true,
             "--replay" => options.replay = Some(value()?),
             // What `cargo test` hands to every target.
@@ -189,6 +193,11 @@ fn soak(options: &Options) -> Result<(), String> {
     let (steps, done) = (steps.into_inner(), done.into_inner());
     let seconds = started.elapsed().as_secs_f64();
     let found = found.into_inner().expect("no poison");
+    if options.brief
+        && let Some((oracle, (seed, ..))) = found.first_key_value()
+    {
+        return Err(format!("seed {seed}: {oracle}"));
+    }
     if !found.is_empty() {
         let failed: u64 = found.values().map(|(_, seeds, _)| seeds.len() as u64).sum();
         let told: Vec<String> = found

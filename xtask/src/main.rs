@@ -34,7 +34,8 @@ usage: cargo xtask <command>
   sim [--seeds N] [--minutes M] [--planted] [--replay TAPE]
   sim --table [--write]          which test proves what, and what none does; --write prints docs/promises.md
   fuzz [--seconds N] [--target X] the decoders under libFuzzer; needs a nightly compiler
-  mutants [--sample N] [--seed S] changes in the plans that no test notices
+  mutants [--sample N] [--seed S] [--only TEXT] [--list]
+                                 changes in the plans that no test notices
   depth                          what one write costs behind a long outbox
   browser [--chromium] [--firefox] [--webkit]
   replay --orders FILE           real sales through a real browser
