@@ -3,6 +3,7 @@ import type { Core } from "./core.js";
 import type { DoorCallbacks } from "./door.js";
 import { HoldfastError, report } from "./errors.js";
 import { objectText } from "./json.js";
+import { type Schemas, validate } from "./schema.js";
 import type {
   Abortable,
   Conflict,
@@ -10,6 +11,7 @@ import type {
   ConflictQuery,
   Conflicts,
   HandlerAnswer,
+  JsonObject,
   Receipt,
   Resolution,
   Resolved,
@@ -19,8 +21,11 @@ import type {
 export class ConflictsView implements Conflicts {
   readonly #core: Core;
 
-  constructor(core: Core) {
+  readonly #schemas: Schemas;
+
+  constructor(core: Core, schemas: Schemas) {
     this.#core = core;
+    this.#schemas = schemas;
   }
 
   async list(query: ConflictQuery = {}): Promise<Conflict[]> {
@@ -32,10 +37,18 @@ export class ConflictsView implements Conflicts {
 
   async resolve(id: string, resolution: Resolution, options: Abortable = {}): Promise<Resolved> {
     checkId(id);
-    const text = resolutionText(resolution);
+    const plain = resolutionText(resolution);
+    const text = await this.#filledIn(id, plain, options);
     return JSON.parse(
       await this.#core.call((door) => door.resolve(id, text), options.signal),
     ) as Resolved;
+  }
+
+  /** The resolution as the collection's schema has it. */
+  async #filledIn(id: string, plain: string, options: Abortable): Promise<string> {
+    if (this.#schemas.size === 0) return plain;
+    const conflict = (await this.list(options)).find((open) => open.id === id);
+    return conflict ? await filledIn(this.#schemas, conflict.collection, plain) : plain;
   }
 
   async restore(id: string, options: Abortable = {}): Promise<Receipt> {
@@ -47,12 +60,16 @@ export class ConflictsView implements Conflicts {
 /** `onConflict` as the core calls it: whatever is thrown, or makes no sense, is reported and leaves the conflict to a person. */
 export function conflictCallback(
   ask: ((conflict: never, context: ConflictContext) => unknown) | undefined,
+  schemas: Schemas,
 ): DoorCallbacks["conflict"] {
-  return async (conflict, signal) => {
+  return async (text, signal) => {
     if (ask === undefined) return null;
     try {
-      const answer = await ask(JSON.parse(conflict) as never, { signal });
-      return answer === "defer" ? null : resolutionText(answer as Exclude<HandlerAnswer, "defer">);
+      const conflict = JSON.parse(text) as Conflict;
+      const answer = await ask(conflict as never, { signal });
+      if (answer === "defer") return null;
+      const plain = resolutionText(answer as Exclude<HandlerAnswer, "defer">);
+      return await filledIn(schemas, conflict.collection, plain);
     } catch (error) {
       report(error);
       return null;
@@ -79,6 +96,14 @@ function resolutionText(resolution: Resolution): string {
       path: "resolution",
     },
   );
+}
+
+/** A document of the caller's own is a write: its schema sees it, and may fill it in. */
+async function filledIn(schemas: Schemas, collection: string, plain: string): Promise<string> {
+  const schema = schemas.get(collection);
+  const { merged } = JSON.parse(plain) as { readonly merged?: JsonObject | null };
+  if (!schema || !merged) return plain;
+  return resolutionText({ merged: await validate(schema, merged) });
 }
 
 function isSide(side: unknown): boolean {

@@ -97,6 +97,8 @@ export interface DoorCallbacks {
   readonly pull: (request: string, reason: TokenReason, signal: AbortSignal) => Promise<string>;
   /** Text of a conflict in, text of a resolution out; `null` where a person shall decide. */
   readonly conflict: (conflict: string, signal: AbortSignal) => Promise<string | null>;
+  /** Text of a list of `{collection, id, document}` that was pulled in, text of the places of what a schema refuses out. */
+  readonly check: (pulled: string) => Promise<string>;
 }
 
 /** Why a token is asked for. */
@@ -159,6 +161,8 @@ export interface DoorCollection {
   }[];
   readonly references: readonly { readonly field: string; readonly collection: string }[];
   readonly coalesce: boolean;
+  /** Whether there is a schema. */
+  readonly checked: boolean;
   readonly priority: "high" | "normal" | "low";
   readonly indexes: readonly string[];
 }

@@ -8,6 +8,7 @@ import { door } from "./load.js";
 import { doorOptions } from "./options.js";
 import { OutboxView } from "./outbox.js";
 import { remoteCallbacks } from "./remote.js";
+import { checkCallback, type Schemas, schemasOf } from "./schema.js";
 import { transact } from "./transaction.js";
 import type * as types from "./types.js";
 import type {
@@ -40,11 +41,11 @@ class Manager<D extends Documents<D>> implements types.SyncManager<D> {
   readonly #collections: ReadonlyMap<string, RecordCollection<unknown>>;
   readonly #declared: readonly (readonly [string, CollectionOptions])[];
 
-  constructor(core: Core, options: OpenOptions<D>) {
+  constructor(core: Core, options: OpenOptions<D>, schemas: Schemas) {
     this.name = options.name;
     this.status = core.status;
-    this.outbox = new OutboxView(core);
-    this.conflicts = new ConflictsView(core);
+    this.outbox = new OutboxView(core, schemas);
+    this.conflicts = new ConflictsView(core, schemas);
     this.#core = core;
     this.#declared = Object.entries<CollectionOptions>(options.collections);
     this.#collections = new Map(
@@ -142,6 +143,7 @@ async function open<D extends Documents<D>>(
   let core: Core | undefined;
   const early: [string, unknown][] = [];
   const token = tokenSource(options.getToken);
+  const schemas = schemasOf(options.collections);
   const callbacks: DoorCallbacks = {
     emit: (kind, payload) => {
       if (core) core.receive(kind, payload);
@@ -149,7 +151,8 @@ async function open<D extends Documents<D>>(
     },
     ...httpCallbacks(token, requestSigner(options.signRequest)),
     ...remoteCallbacks(options.remote, token),
-    conflict: conflictCallback(options.onConflict),
+    conflict: conflictCallback(options.onConflict, schemas),
+    check: checkCallback(schemas),
   };
   const opening = door()
     .then((Door) => Door.open(crossing, callbacks))
@@ -162,7 +165,7 @@ async function open<D extends Documents<D>>(
     throw toHoldfastError(thrown);
   }
   for (const [kind, payload] of early) core.receive(kind, payload);
-  return new Manager(core, options);
+  return new Manager(core, options, schemas);
 }
 
 /** Opens the database of one identity; see `SyncManagerConstructor`. */

@@ -113,6 +113,7 @@ function doorCollection(
       return { field, collection: collection as string };
     }),
     coalesce: coalesce !== false,
+    checked: options.schema !== undefined,
     priority,
     indexes: doorIndexes(`${place}.indexes`, options.indexes ?? []),
   };

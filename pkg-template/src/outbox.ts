@@ -2,6 +2,7 @@ import { checkId, checkLimit, receipt } from "./collection.js";
 import type { Core } from "./core.js";
 import { HoldfastError } from "./errors.js";
 import { objectText } from "./json.js";
+import { mergePatch, type Schemas, validate } from "./schema.js";
 import type {
   Abortable,
   DiscardOptions,
@@ -21,8 +22,11 @@ const STATES: readonly unknown[] = ["queued", "in-flight", "acked", "blocked", "
 export class OutboxView implements Outbox {
   readonly #core: Core;
 
-  constructor(core: Core) {
+  readonly #schemas: Schemas;
+
+  constructor(core: Core, schemas: Schemas) {
     this.#core = core;
+    this.#schemas = schemas;
   }
 
   async list<S extends OutboxEntry["state"] = OutboxEntry["state"]>(
@@ -46,10 +50,21 @@ export class OutboxView implements Outbox {
   async edit(opId: string, patch: JsonObject, options: Abortable = {}): Promise<Receipt> {
     checkId(opId, "opId");
     const text = objectText(patch);
+    if (this.#schemas.size > 0) await this.#validated(opId, text, options);
     return receipt(
       this.#core,
       await this.#core.call((door) => door.edit(opId, text), options.signal),
     );
+  }
+
+  /** What the correction makes of the document as the user last saw it is a write like any other. */
+  async #validated(opId: string, patch: string, { signal }: Abortable): Promise<void> {
+    const parked = await this.list({ state: "parked", signal });
+    const entry = parked.find((one) => one.opId === opId);
+    const schema = entry && this.#schemas.get(entry.collection);
+    if (schema && entry.why === "rejected" && entry.snapshot) {
+      await validate(schema, mergePatch(entry.snapshot, JSON.parse(patch)));
+    }
   }
 
   async discard(opId: string, options: DiscardOptions = {}): Promise<OutboxEntry[]> {

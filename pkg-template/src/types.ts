@@ -257,7 +257,11 @@ export interface CollectionOptions<T = unknown> {
   readonly indexes?: readonly FieldOf<NoInfer<T>>[];
   /** The member of the document that carries the record's id, for backends whose documents contain it. Default: none. */
   readonly idField?: FieldOf<NoInfer<T>>;
-  /** A Standard Schema validator. It runs before a write is stored, and the document type is inferred from it. */
+  /**
+   * A Standard Schema validator, from which the document type is inferred. It runs before a write is stored (also `outbox.edit`,
+   * and a `merged` document that settles a conflict), and its output is what is stored; and over what a pull brings, whose refusal is kept aside: the record stays as it was known here, and the refusal is
+   * reported (`reportError`), once for each page.
+   */
   readonly schema?: StandardSchema<T>;
 }
 

@@ -55,6 +55,7 @@ test("open hands over complete, plain options", async () => {
         ],
         references: [{ field: "customerId", collection: "customers" }],
         coalesce: false,
+        checked: false,
         priority: "high",
       },
       {
@@ -68,6 +69,7 @@ test("open hands over complete, plain options", async () => {
         fields: [],
         references: [],
         coalesce: true,
+        checked: false,
         priority: "normal",
       },
     ],
@@ -561,6 +563,91 @@ test("a schema checks before anything is stored, and fills in", async () => {
   }
   await orders.patch("a", { note: null });
   assert.equal(calls.at(-1)[3], '{"note":null}');
+});
+
+test("a schema sees what a person decides, too", async () => {
+  const conflict = { id: "c1", collection: "orders" };
+  const entry = { opId: "op-7", collection: "orders", why: "rejected", snapshot: { table: 1 } };
+  const { sync, calls, callbacks } = await openFake(
+    {
+      conflicts: async () => JSON.stringify([conflict]),
+      outbox: async () => JSON.stringify([entry]),
+      resolve: async () => '{"kind":"resolved"}',
+      edit: async () => '{"id":"a","opId":"op-8"}',
+    },
+    {
+      collections: { orders: { schema: orderSchema }, customers: {} },
+      onConflict: () => ({ merged: { note: "no table" } }),
+    },
+  );
+  await sync.conflicts.resolve("c1", { merged: { table: 2 } });
+  assert.deepEqual(calls.at(-1), ["resolve", "c1", '{"merged":{"status":"open","table":2}}']);
+  for (const resolution of [{ keep: "mine" }, { merged: null }, { fields: { table: "mine" } }]) {
+    await sync.conflicts.resolve("c1", resolution);
+    assert.deepEqual(JSON.parse(calls.at(-1)[2]), resolution);
+  }
+  await sync.outbox.edit("op-7", { note: "x" });
+  assert.deepEqual(calls.at(-1), ["edit", "op-7", '{"note":"x"}']);
+  const before = calls.filter(([name]) => name === "edit" || name === "resolve").length;
+  for (const decide of [
+    () => sync.conflicts.resolve("c1", { merged: { note: "x" } }),
+    () => sync.outbox.edit("op-7", { table: null }),
+  ]) {
+    const error = await rejection(decide());
+    assert.deepEqual([error.code, error.path], ["invalid-value", "lines[0].table"]);
+  }
+  assert.equal(
+    calls.filter(([name]) => name === "edit" || name === "resolve").length,
+    before,
+    "nothing that is refused reaches the core",
+  );
+  const { signal } = new AbortController();
+  const seen = await reported(async () =>
+    assert.equal(await callbacks.conflict(JSON.stringify(conflict), signal), null),
+  );
+  assert.equal(seen[0].code, "invalid-value", "a person decides instead");
+  // What is not there any more, the core refuses.
+  await sync.conflicts.resolve("gone", { merged: { note: "x" } });
+  await sync.outbox.edit("gone", { note: "x" });
+  assert.equal(calls.at(-1)[1], "gone");
+});
+
+test("a schema names what it refuses of a page that was pulled, in one report", async () => {
+  const throws = { "~standard": { ...orderSchema["~standard"], validate: () => Promise.reject(7) } };
+  const { calls, callbacks } = await openFake(
+    {},
+    { collections: { orders: { schema: orderSchema }, odd: { schema: throws }, free: {} } },
+  );
+  assert.deepEqual(
+    calls[0][1].collections.map(({ checked }) => checked),
+    [true, true, false],
+  );
+  const check = (...pulled) => callbacks.check(JSON.stringify(pulled));
+  const order = (id, document) => ({ collection: "orders", id, document });
+  const none = await reported(async () =>
+    assert.equal(await check(order("a", { table: 1 }), order("b", { table: 2 })), "[]"),
+  );
+  assert.deepEqual(none, []);
+  const seen = await reported(async () =>
+    assert.equal(
+      await check(
+        order("a", { table: 1 }),
+        order("b", { table: "x" }),
+        { collection: "odd", id: "c", document: {} },
+        { collection: "free", id: "d", document: {} },
+        order("e", {}),
+      ),
+      "[1,2,4]",
+    ),
+  );
+  assert.deepEqual(
+    seen.map(({ code, path }) => [code, path]),
+    [["invalid-value", "orders/b/lines[0].table"]],
+  );
+  const thrown = await reported(async () =>
+    assert.equal(await check({ collection: "odd", id: "c", document: {} }), "[0]"),
+  );
+  assert.deepEqual([thrown[0].path, thrown[0].cause], ["odd/c", 7]);
 });
 
 test("with idField the id is in the document, and the same in both places", async () => {

@@ -696,6 +696,57 @@ scenario(
 );
 
 scenario(
+  "R2 R5 P30: what a schema refuses of a pull is kept aside, and what was known of the record stays",
+  async ({ server, page }) => {
+    server.store.write("checked", "good", { table: 1 });
+    server.store.write("checked", "bad", { table: "seven" });
+    server.store.write("orders", "free", { table: "seven" });
+    const seen = await page.evaluate(async () => {
+      const reported = [];
+      addEventListener("error", (event) => {
+        reported.push([event.error?.code, event.error?.path]);
+        event.preventDefault();
+      });
+      const validate = async ({ table }) =>
+        typeof table === "number" ? { value: { table } } : { issues: [{ message: "a number" }] };
+      const schema = { "~standard": { version: 1, vendor: "test", validate } };
+      await sync.close();
+      await open({ collections: { orders: {}, checked: { schema } } });
+      await rest();
+      const checked = sync.collection("checked");
+      const ids = async (of) => (await of.list()).items.map(({ id }) => id);
+      return {
+        ids: [await ids(checked), await ids(orders)],
+        reported,
+        refused: await checked.patch("good", { table: "x" }).catch((error) => error.code),
+      };
+    });
+    assert.deepEqual(seen, {
+      ids: [["good"], ["free"]],
+      reported: [["invalid-value", "checked/bad"]],
+      refused: "invalid-value",
+    });
+    server.store.write("checked", "good", { table: "gone bad" });
+    assert.deepEqual(
+      await page.evaluate(async () => {
+        await rest();
+        return (await sync.collection("checked").get("good")).document;
+      }),
+      { table: 1 },
+    );
+    server.store.write("checked", "good", { table: 2 });
+    server.store.write("checked", "bad", { table: 3 });
+    assert.deepEqual(
+      await page.evaluate(async () => {
+        await rest();
+        return (await sync.collection("checked").list()).items.map(({ document }) => document);
+      }),
+      [{ table: 3 }, { table: 2 }],
+    );
+  },
+);
+
+scenario(
   "R24 R13: what is edited offline, attempts and all, leaves as one operation",
   async ({ server, page }) => {
     await page.evaluate(known, "order-1");
@@ -796,6 +847,50 @@ scenario(
     await page.evaluate(() => rest());
     assert.deepEqual(server.document("orders", "order-1"), { table: 8 });
     assert.equal(server.store.records.get("orders/order-1").version, 3, "one effect");
+  },
+);
+
+scenario(
+  "R28 P24 P21: every tab hears of each commit once, in its order, after it is stored",
+  async ({ server, page, another }) => {
+    await page.evaluate(known, "order-1");
+    const tab = await another();
+    const tabs = [page, tab];
+    const listen = () => {
+      sync.pause();
+      globalThis.heard = [];
+      sync.on("change", (changes) => {
+        const entry = { ids: changes.flatMap(({ ids }) => ids), seen: undefined };
+        globalThis.heard.push(entry);
+        void orders.get(entry.ids[0]).then((record) => {
+          entry.seen = record?.document.n;
+        });
+      });
+    };
+    await Promise.all(tabs.map((it) => it.evaluate(listen)));
+    await page.evaluate(async () => {
+      for (let n = 1; n <= 5; n += 1) await orders.create({ n }, { id: `new-${n}` });
+    });
+    for (const it of tabs) {
+      await it.waitForFunction(() => globalThis.heard.filter(({ seen }) => seen).length >= 5);
+      assert.deepEqual(
+        await it.evaluate(() => globalThis.heard),
+        [1, 2, 3, 4, 5].map((n) => ({ ids: [`new-${n}`], seen: n })),
+      );
+    }
+    // What needs a person, every tab is told, whichever of them sends.
+    await page.evaluate(async () => {
+      await orders.create({ table: 13 }, { id: "refused" });
+      await orders.patch("order-1", { table: 8 });
+    });
+    server.store.write("orders", "order-1", { table: 9 });
+    const told = () => globalThis.events.map(([name, { entityId }]) => `${name} ${entityId}`);
+    for (const it of tabs) await it.evaluate(() => sync.resume());
+    for (const it of tabs) {
+      await it.waitForFunction(() => globalThis.events.length >= 2);
+      await it.evaluate(() => until(({ outbox }) => outbox.pending === 0));
+      assert.deepEqual((await it.evaluate(told)).sort(), ["conflict order-1", "parked refused"]);
+    }
   },
 );
 

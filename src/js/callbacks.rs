@@ -15,7 +15,7 @@ use crate::browser::{BrowserClock, TokenReason};
 use crate::model::Millis;
 use crate::port::Clock;
 
-/// How long an application's push or pull may take.
+/// How long an application's push or pull may take, and its validators over one page.
 const LIMIT: Millis = Millis(60_000);
 
 /// The TypeScript's side of the door.
@@ -29,6 +29,7 @@ struct Functions {
     push: Function,
     pull: Function,
     conflict: Function,
+    check: Function,
 }
 
 /// Which of the remote's two functions.
@@ -48,6 +49,7 @@ impl Callbacks {
             push: function("push")?,
             pull: function("pull")?,
             conflict: function("conflict")?,
+            check: function("check")?,
         })))
     }
 
@@ -101,6 +103,13 @@ impl Callbacks {
             drop(flight);
             answer
         }
+    }
+
+    /// Shows the application's validators what was pulled: the text of the places of what they refuse, or nothing where they did
+    /// not answer in time.
+    pub(super) async fn check(&self, pulled: &str) -> Option<String> {
+        let answer = self.0.check.call1(&JsValue::UNDEFINED, &pulled.into());
+        within(LIMIT, settled(answer)).await.flatten()?.as_string()
     }
 }
 

@@ -3,16 +3,17 @@
 use super::callbacks::Callbacks;
 use super::convert;
 use super::remote::JsRemote;
+use super::text::{Object, elements, list};
 use crate::browser::{BrowserClock, BrowserFetch, BrowserHost, IdbStore};
 use crate::memory::MemoryStore;
 use crate::model::{
-    Answer, Batch, Capabilities, Changeset, Conflict, Cursor, Durability, Halt, Need, PullPage,
-    PushReply, Scope, Snapshot, StoreError, Verb,
+    Answer, Batch, Capabilities, Changeset, Conflict, Cursor, Durability, Halt, Need, Presence,
+    PullPage, PushReply, Scope, Set, Snapshot, StoreError, Verb,
 };
 use crate::port::{Asking, RawStore, Remote, Resolver};
 use crate::protocol::{HttpRemote, Standard};
 
-pub(super) type DoorHost = BrowserHost<DoorRemote, DoorStore, DoorResolver>;
+pub(super) type DoorHost = BrowserHost<Checked, DoorStore, DoorResolver>;
 
 /// The application's `onConflict`, where it has one.
 pub(super) struct DoorResolver(pub(super) Option<Callbacks>);
@@ -96,5 +97,52 @@ impl Remote for DoorRemote {
             Self::Standard(remote) => remote.capabilities(),
             Self::Custom(remote) => remote.capabilities(),
         }
+    }
+}
+
+/// A backend whose records are shown to the application's validators before they are stored: what these refuse is kept aside like
+/// what cannot be read (R2).
+pub(super) struct Checked {
+    pub(super) remote: DoorRemote,
+    pub(super) callbacks: Callbacks,
+    /// Collections with a validator.
+    pub(super) collections: Set<String>,
+}
+
+impl Checked {
+    /// A page without what is refused. Validators that do not come to an end hold up pulling: nothing is stored unseen.
+    async fn check(&self, mut page: PullPage) -> Result<PullPage, Halt> {
+        let (mut places, mut shown) = (Vec::new(), Vec::new());
+        for (place, change) in page.changes.iter().enumerate() {
+            let Presence::Live(document) = &change.presence else { continue };
+            if self.collections.contains(&change.key.collection) {
+                places.push(place);
+                let object = Object::new().text("collection", &change.key.collection);
+                shown
+                    .push(object.text("id", &change.key.id).raw("document", document.text()).end());
+            }
+        }
+        if !shown.is_empty() {
+            let answer = self.callbacks.check(&list(shown)).await.ok_or(Halt::Protocol)?;
+            let refused = elements(&answer).ok_or(Halt::Protocol)?;
+            let refused =
+                refused.iter().filter_map(|it| places.get(it.text().parse::<usize>().ok()?));
+            page.set_aside(&refused.copied().collect::<Vec<_>>());
+        }
+        Ok(page)
+    }
+}
+
+impl Remote for Checked {
+    async fn push(&self, batch: &Batch) -> PushReply {
+        self.remote.push(batch).await
+    }
+
+    async fn pull(&self, scope: &Scope, cursor: Option<&Cursor>) -> Result<PullPage, Halt> {
+        self.check(self.remote.pull(scope, cursor).await?).await
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        self.remote.capabilities()
     }
 }

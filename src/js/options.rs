@@ -4,7 +4,7 @@ use super::text::Members;
 use crate::model::json::unquote;
 use crate::model::{
     CollectionRules, FieldRule, Json, Limits, Map, Millis, Owner, Path, Policies, Priority, Rules,
-    Strategy,
+    Set, Strategy,
 };
 
 pub(super) struct Options {
@@ -19,6 +19,8 @@ pub(super) struct Options {
     pub(super) rules: Rules,
     /// Members that questions are asked about most, by collection.
     pub(super) indexes: Map<String, Vec<Path>>,
+    /// Collections with a validator.
+    pub(super) checked: Set<String>,
 }
 
 pub(super) struct RemoteOptions {
@@ -48,6 +50,13 @@ impl Options {
         }
         let collections = given.list("collections")?;
         let indexes = collections.iter().map(indexes).collect::<Option<Map<_, _>>>()?;
+        let mut checked = Set::new();
+        for given in &collections {
+            let given = Members::read(given.text())?;
+            if flag(&given, "checked") {
+                checked.insert(given.text("name")?);
+            }
+        }
         let collections = collections.iter().map(collection).collect::<Option<Map<_, _>>>()?;
         let remote = Members::read(given.raw("remote")?)?;
         Some(Self {
@@ -69,6 +78,7 @@ impl Options {
             allow_memory: flag(&given, "allowMemory"),
             rules: Rules { collections, limits, resolver, ..Rules::default() },
             indexes,
+            checked,
         })
     }
 

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::entity::{EntityKey, Presence, Version};
 use super::ids::{DeviceId, GroupId, OpId};
-use super::json::Document;
+use super::json::{Document, quote};
 use super::operation::Intent;
 use super::time::{Millis, Stamp, Wall};
 
@@ -240,6 +240,21 @@ pub struct PullPage {
     pub bytes: u64,
 }
 
+impl PullPage {
+    /// Takes out what the application's validators refuse, by place, and keeps its text like that of a change that cannot be read
+    /// (R2).
+    pub fn set_aside(&mut self, refused: &[usize]) {
+        let changes = std::mem::take(&mut self.changes);
+        for (place, change) in changes.into_iter().enumerate() {
+            if refused.contains(&place) {
+                self.unreadable.push(change.to_text());
+            } else {
+                self.changes.push(change);
+            }
+        }
+    }
+}
+
 /// One record as the server has it now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RemoteChange {
@@ -253,4 +268,71 @@ pub struct RemoteChange {
     pub stamp: Option<Stamp>,
     /// The operation that made this version.
     pub op: Option<OpId>,
+}
+
+impl RemoteChange {
+    /// As it is kept for a person to look at.
+    fn to_text(&self) -> String {
+        let mut out = "{\"collection\":".to_owned();
+        out.push_str(&quote(&self.key.collection));
+        out.push_str(",\"id\":");
+        out.push_str(&quote(&self.key.id));
+        match &self.version {
+            Some(Version::Number(number)) => {
+                out.push_str(",\"version\":");
+                out.push_str(&number.to_string());
+            }
+            Some(Version::Stamp(text) | Version::Opaque(text)) => {
+                out.push_str(",\"version\":");
+                out.push_str(&quote(text));
+            }
+            None => {}
+        }
+        out.push_str(",\"document\":");
+        out.push_str(self.presence.document().map_or("null", Document::text));
+        out.push('}');
+        out
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// R2, R5: with the server's own text of the document.
+    #[test]
+    fn what_a_validator_refuses_is_kept_aside_with_its_text() {
+        let change = |id: &str, version, text: &str| RemoteChange {
+            key: EntityKey::new("orders", id),
+            presence: Presence::Live(Document::parse(text).unwrap()),
+            version,
+            stamp: None,
+            op: None,
+        };
+        let changes = vec![
+            change("a", Some(Version::Number(7)), r#"{"n": 1.0}"#),
+            change("b", None, "{}"),
+            change("\"", Some(Version::Opaque("x\"".to_owned())), "{}"),
+        ];
+        let mut page = PullPage {
+            changes: changes.clone(),
+            unreadable: vec!["?".to_owned()],
+            next: Cursor("1".to_owned()),
+            more: false,
+            time: None,
+            bytes: 0,
+        };
+        page.set_aside(&[]);
+        assert_eq!(page.changes, changes);
+        page.set_aside(&[0, 2]);
+        assert_eq!(page.changes, [changes[1].clone()]);
+        assert_eq!(
+            page.unreadable,
+            [
+                "?",
+                r#"{"collection":"orders","id":"a","version":7,"document":{"n": 1.0}}"#,
+                r#"{"collection":"orders","id":"\"","version":"x\"","document":{}}"#,
+            ]
+        );
+    }
 }
