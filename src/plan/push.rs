@@ -529,6 +529,7 @@ mod tests {
             (applied(Some("9".to_owned())), true),
             (Outcome::Retry { after: None }, false),
             (Outcome::Conflict { theirs: Theirs::Unknown, other: None, token: None }, true),
+            (Outcome::Rejected { code: String::new(), message: String::new(), last: false }, true),
         ] {
             let reply = PushReply { outcomes: vec![(id, outcome)], ..PushReply::default() };
             assert_eq!(must_keep(&reply), keep, "{reply:?}");

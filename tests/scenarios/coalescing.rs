@@ -258,6 +258,30 @@ fn a_fold_takes_the_greater_urgency() {
     assert_eq!(till.sends()[0], second);
 }
 
+/// R12: and lends it to what the operation waits for.
+#[test]
+fn a_fold_lends_its_urgency_to_what_is_waited_for() {
+    let mut till = Till::new();
+    let free = till.creates("o1", "{}");
+    let customer = till.customer("c1");
+    let sale = till.creates("o2", r#"{"customer":"c1"}"#);
+    let urgent = Action::Patch(doc(r#"{"a":1}"#));
+    assert_eq!(till.write_as(order("o2"), urgent, Some(Priority::High)).unwrap(), sale);
+    assert_eq!(till.op(customer).priority, Priority::High);
+    assert_eq!(till.sends(), [customer, free]);
+}
+
+/// R20: an operation carries the time of the newest write in it.
+#[test]
+fn a_fold_takes_the_newer_time() {
+    let mut till = known("{}");
+    let first = till.patches("o1", r#"{"a":1}"#);
+    let before = till.op(first).stamp;
+    assert_eq!(till.patches("o1", r#"{"a":2}"#), first);
+    assert!(till.op(first).stamp > before);
+    assert_eq!(till.all().meta.clock, Some(till.op(first).stamp));
+}
+
 /// A write that no longer names a record does not wait for it.
 #[test]
 fn a_folded_removal_or_replacement_forgets_the_references_it_took_away() {

@@ -434,6 +434,20 @@ fn a_resolution_stays_with_the_transaction() {
     assert_eq!(sizes(&till), [Some(2), Some(2)]);
 }
 
+/// R14, P16: what was made and removed again for nothing stays behind a member: that may come to nothing together with its mates.
+#[test]
+fn nothing_is_annihilated_behind_a_member() {
+    let mut till = till();
+    till.pulls(&[live("o1", 1, "{}")]);
+    let ops = till.transacts(&[(order("o1"), Action::Remove), create("o2", "{}")]).unwrap();
+    let made = till.creates("o1", r#"{"a":1}"#);
+    let removed = till.removes("o1");
+    assert_eq!(
+        till.queue("o1").iter().map(|op| op.id).collect::<Vec<_>>(),
+        [ops[0], made, removed]
+    );
+}
+
 /// A transaction on a record that waits for a person waits with it.
 #[test]
 fn a_transaction_on_what_waits_for_a_person_is_blocked_whole() {

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use holdfast::memory::Disk;
 use holdfast::model::{
-    Assumed, Counts, EntityKey, Intent, Need, OpId, OpState, Operation, Parked, Presence, Root,
-    Rules, Scope, Sent, Snapshot, Version,
+    Assumed, Counts, EntityKey, Fate, Intent, Need, OpId, OpState, Operation, Parked, Presence,
+    Root, Rules, Scope, Sent, Snapshot, Version,
 };
 
 #[derive(Default)]
@@ -17,6 +17,8 @@ pub(crate) struct Laws {
     versions: BTreeMap<EntityKey, (Version, Option<String>, bool)>,
     /// Whether everything was being pulled anew.
     rebuilding: bool,
+    /// The outbox as it was.
+    was: BTreeMap<OpId, Operation>,
     /// The wire takes transactions all or none (R14).
     pub(crate) groups: bool,
     /// Rows that the scenario spoiled itself.
@@ -43,6 +45,7 @@ impl Laws {
         self.conservation(&s);
         self.sealed_stays(&s);
         self.versions_grow(&s);
+        self.successors_are_new(&s);
         for record in s.records.values() {
             assert_eq!(
                 record.view,
@@ -98,6 +101,23 @@ impl Laws {
                 (None, None) => {}
             }
         }
+    }
+
+    /// R4, R8, R9: what takes an operation's place is a new one that never left, counts nothing yet and holds no writes; whose it is
+    /// and how urgent, stays.
+    fn successors_are_new(&mut self, s: &Snapshot) {
+        for op in s.ops.values().filter(|op| !self.was.contains_key(&op.id)) {
+            let Some(old) = op.replaces.and_then(|id| self.was.get(&id)) else { continue };
+            let ended = s.settled.get(&old.id).map(|row| &row.fate);
+            if ended != Some(&Fate::Superseded(op.id)) {
+                continue;
+            }
+            assert!(op.sent.is_none() && op.sends == 0 && op.refusals == 0, "R8: {op:?}");
+            assert!(op.folded.is_empty(), "R9: {op:?}");
+            assert_eq!((&op.owner, op.schema), (&old.owner, old.schema), "P31: {op:?}");
+            assert!(op.priority <= old.priority && op.stamp >= old.stamp, "R12, R20: {op:?}");
+        }
+        self.was = s.ops.values().map(|op| (op.id, op.clone())).collect();
     }
 
     /// P12: no base moves back, but where the last page of a full pull shows the next generation (R25), and where a record that was
@@ -247,10 +267,9 @@ fn balance(s: &Snapshot) {
         ..Counts::default()
     };
     assert_eq!(says, found, "P37: the counts and the rows");
-    let fates = |wanted: fn(&holdfast::model::Fate) -> bool| {
+    let fates = |wanted: fn(&Fate) -> bool| {
         s.settled.values().filter(|row| wanted(&row.fate)).count() as u64
     };
-    use holdfast::model::Fate;
     assert_eq!(counts.applied, fates(|fate| *fate == Fate::Applied), "R10");
     assert_eq!(counts.annihilated, counts_annihilated(s), "R10");
     assert_eq!(counts.yielded, fates(|fate| matches!(fate, Fate::Yielded(_))), "R10");
@@ -263,7 +282,6 @@ fn balance(s: &Snapshot) {
 
 /// A write folded into one that was annihilated is counted as folded.
 fn counts_annihilated(s: &Snapshot) -> u64 {
-    use holdfast::model::Fate;
     let rows = s.settled.values().filter(|row| row.fate == Fate::Annihilated).count() as u64;
     let folded =
         s.settled.values().filter(|row| matches!(row.fate, Fate::Folded(_))).count() as u64;

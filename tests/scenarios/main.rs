@@ -21,6 +21,8 @@ mod laws;
 #[cfg(test)]
 mod life;
 #[cfg(test)]
+mod notices;
+#[cfg(test)]
 mod order;
 #[cfg(test)]
 mod overlaps;

@@ -44,6 +44,23 @@ fn a_corrected_verdict_is_no_conflict_for_what_stood_on_it() {
     }
 }
 
+/// R6, P17: a correction is what later operations find only as far as none between wrote there.
+#[test]
+fn a_correction_ends_where_somebody_wrote_since() {
+    let mut till = Till::new();
+    till.pulls(&[live("o1", 1, r#"{"a":0}"#)]);
+    let first = till.patches("o1", r#"{"a":1}"#);
+    till.sends();
+    let second = till.replaces("o1", r#"{"a":1,"z":9}"#);
+    till.schema = 2;
+    let third = till.patches("o1", r#"{"a":7}"#);
+    till.hears(&[(first, applied_as(2, r#"{"a":10}"#))]);
+    assert_eq!(till.pushes(applied(3)), second);
+    till.sees("o1", r#"{"a":7,"z":9}"#);
+    assert_eq!(till.pushes(applied(4)), third);
+    assert_eq!(till.all().conflicts.len(), 0, "nobody else wrote");
+}
+
 /// The same where a foreign change was pulled before the verdict came: what we wrote is carried over to what the server made
 /// of it, then judged.
 #[test]

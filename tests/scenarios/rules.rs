@@ -208,6 +208,18 @@ fn counters_fold_by_what_was_done_and_not_by_the_newer_value() {
     till.sees("o2", r#"{"left":1}"#);
 }
 
+/// R13, R4: a member that the older edit did not touch is calculated from what the newer one found there.
+#[test]
+fn a_counter_folds_into_an_edit_that_did_not_count() {
+    let mut till = till(Strategy::Manual);
+    till.pulls(&[live("o1", 1, r#"{"left":5,"n":1}"#)]);
+    let first = till.patches("o1", r#"{"n":2}"#);
+    assert_eq!(till.patches("o1", r#"{"left":4}"#), first, "folded");
+    assert_eq!(says(&till.op(first), "left"), ("5".into(), "4".into()));
+    till.pulls(&[live("o1", 2, r#"{"left":9,"n":1}"#)]);
+    till.sees("o1", r#"{"left":8,"n":2}"#);
+}
+
 /// R13, P11: what one operation cannot say stays two: a greatest value that others raised, and the user then lowered.
 #[test]
 fn what_a_rule_cannot_say_in_one_stays_two() {

@@ -409,6 +409,25 @@ fn what_is_imported_where_it_came_from_comes_back() {
     here.sees("o1", r#"{"a":2,"b":2}"#);
 }
 
+/// R18, P19: so does a conflict that was handed over, and it is open again.
+#[test]
+fn a_conflict_that_comes_back_is_open_again() {
+    let mut here = Till::new();
+    here.pulls(&[live("o1", 1, r#"{"a":1}"#)]);
+    let change = here.patches("o1", r#"{"a":2}"#);
+    here.sends();
+    here.hears(&[(change, conflict(2, r#"{"a":3}"#))]);
+    let open = here.open_conflict();
+    let file = here.hands_over();
+    assert_eq!(here.open_conflicts(), 0);
+    here.takes(&file);
+    assert_eq!(here.open_conflict().id, open.id);
+    here.sees("o1", r#"{"a":2}"#);
+    here.resolves(&Choice::Mine).unwrap();
+    here.pushes(applied(3));
+    here.sees("o1", r#"{"a":2}"#);
+}
+
 #[test]
 fn what_left_from_here_comes_back_as_it_left() {
     let mut here = Till::new();
@@ -469,6 +488,11 @@ fn a_record_is_found_by_the_servers_id() {
     there.pulls(&[live("S-1", 1, r#"{"n":1}"#)]);
     there.takes(&file);
     there.sees("S-1", r#"{"n":2}"#);
+    let record = there.all().records[&order("S-1")].clone();
+    assert_eq!(record.server_id, None, "the server's id is its own here");
+    let s = there.disk.snapshot(Need::only(vec![Root::Record(order("o1"))]));
+    assert_eq!(s.own_key(&order("o1")), order("S-1"), "the other device's id leads to it");
+    assert_eq!(there.disk.rows("aliases").len(), 1);
     assert_eq!(there.sends(), [change]);
     assert_eq!(there.flight.operations[0].id, "S-1");
     unaware.takes(&file);
