@@ -613,7 +613,9 @@ test("a schema sees what a person decides, too", async () => {
 });
 
 test("a schema names what it refuses of a page that was pulled, in one report", async () => {
-  const throws = { "~standard": { ...orderSchema["~standard"], validate: () => Promise.reject(7) } };
+  const throws = {
+    "~standard": { ...orderSchema["~standard"], validate: () => Promise.reject(7) },
+  };
   const { calls, callbacks } = await openFake(
     {},
     { collections: { orders: { schema: orderSchema }, odd: { schema: throws }, free: {} } },
