@@ -521,3 +521,33 @@ fn an_echo_of_one_member_is_its_verdict() {
     till.hears(&[(b, outcome)]);
     assert!(matches!(till.op(b).state, OpState::Acked { .. }));
 }
+
+/// R14: in order only the later waits for the earlier: one that names what an earlier member makes stays, whatever was decided.
+#[test]
+fn without_groups_a_member_that_waits_for_an_earlier_one_stays() {
+    let mut till = Till::new();
+    till.pulls(&[live("o1", 1, r#"{"a":1}"#)]);
+    let names = patch("o1", r#"{"a":2,"customer":"c1"}"#);
+    let ops = till.transacts(&[customer("c1"), names]).unwrap();
+    till.pulls(&[live("o1", 2, r#"{"a":3}"#)]);
+    till.resolves(&Choice::Mine).unwrap();
+    let chosen = till.only("o1");
+    assert_eq!(chosen.group, till.op(ops[0]).group);
+    assert_eq!(till.pushes(applied(1)), ops[0]);
+    assert_eq!(till.pushes(applied(3)), chosen.id);
+}
+
+/// R14, P8: a create that is sent again stands at the end, behind the member that names it: that one leaves the transaction.
+#[test]
+fn without_groups_a_member_that_would_wait_for_a_later_one_leaves() {
+    let mut till = Till::new();
+    till.pulls(&[live("o1", 1, "{}")]);
+    let names = patch("o1", r#"{"customer":"c1"}"#);
+    let ops = till.transacts(&[customer("c1"), names]).unwrap();
+    assert_eq!(till.pushes(rejected("validation")), ops[0]);
+    assert!(is_blocked_by(&till.op(ops[1]), ops[0]));
+    let again = till.retries(ops[0], None).unwrap();
+    assert_eq!(till.op(ops[1]).group, None);
+    assert_eq!(till.pushes(applied(1)), again);
+    assert_eq!(till.pushes(applied(2)), ops[1]);
+}

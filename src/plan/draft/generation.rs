@@ -35,8 +35,7 @@ impl Draft<'_> {
     /// was to be removed.
     pub(in crate::plan) fn shade_removal(&mut self, key: &EntityKey, removed: Option<&Version>) {
         let known = self.shadow(key).and_then(|base| base.version.as_ref());
-        let own = self.base(key).and_then(|base| base.version.as_ref());
-        if known.is_none() || known == removed || known == own {
+        if known.is_none() || known == removed {
             self.shade(key, &TOMBSTONE);
         }
     }
