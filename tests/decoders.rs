@@ -285,7 +285,7 @@ mod tests {
         };
         for body in verdicts() {
             let reply =
-                Standard::new("/api").decode_push(&targets::batch(), &answer(&body), Wall(1));
+                Standard::new("/api").reply(&targets::batch(), &answer(&body), Wall(1));
             assert!(reply.outcomes.len() == 1 || reply.outcomes.len() == 4, "{body} {reply:?}");
         }
         for body in golden("pull-").iter().filter(|it| it.contains("\"changes\"")) {

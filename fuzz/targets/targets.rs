@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use holdfast::layout::{self, Gather, Query, RowChange, RowText};
 use holdfast::model::{
     Batch, Changeset, Cursor, Departure, DeviceId, Document, Edit, EntityKey, Halt, Intent, Json,
-    Need, OpId, Outcome, Path, Presence, PullPage, Root, Scope, Snapshot, Stamp, Theirs, Version,
+    Need, OpId, Outcome, Path, Presence, PullPage, Root, Scope, Seq, Snapshot, Stamp, Theirs, Version,
     Wall, edit, json::quote,
 };
 use holdfast::port::HttpResponse;
@@ -65,16 +65,19 @@ pub fn batch() -> Batch {
     let device = DeviceId::from_bytes([9; 16]);
     let operations = intents.into_iter().zip(1..).map(|(intent, n)| Departure {
         op: op(n),
+        seq: Seq(n.into()),
         collection: "orders".to_owned(),
+        own: format!("o{n}"),
         id: format!("o{n}"),
         intent,
+        decides: None,
         assumed: (n > 1).then_some(Version::Number(3)),
         stamp: Stamp { millis: 500, counter: 0, device },
         device,
         group: None,
         sends: 1,
     });
-    Batch { operations: operations.collect() }
+    Batch { operations: operations.collect(), ..Batch::default() }
 }
 
 fn op(n: u8) -> OpId {
@@ -124,7 +127,7 @@ fn tame(text: &str) -> String {
 /// The answer to a push: a body.
 fn push_answer(body: &str) {
     let (wire, batch) = (Standard::new("/api"), batch());
-    let reply = wire.decode_push(&batch, &answer(200, body), NOW);
+    let reply = wire.reply(&batch, &answer(200, body), NOW);
     if reply.halt.is_some() {
         assert!(reply.outcomes.is_empty(), "a failed request has no verdicts");
         assert!(reply.page.is_none());
@@ -142,11 +145,11 @@ fn push_answer(body: &str) {
     let said: Vec<String> = reply.outcomes.iter().map(|(op, it)| verdict(*op, it)).collect();
     let (said, time) = (said.join(","), time(reply.time));
     let said = format!(r#"{{"holdfast":1,"outcomes":[{said}]{time},"end":true}}"#);
-    let again = wire.decode_push(&batch, &answer(200, &said), NOW);
+    let again = wire.reply(&batch, &answer(200, &said), NOW);
     assert_eq!(again, reply, "{said}");
     // No other status makes a verdict of the same words.
     for other in [201, 204, 302, 400, 401, 403, 404, 409, 413, 500, 503] {
-        let reply = wire.decode_push(&batch, &answer(other, body), NOW);
+        let reply = wire.reply(&batch, &answer(other, body), NOW);
         assert!(reply.outcomes.is_empty() && reply.halt.is_some(), "{other}");
     }
 }
@@ -323,7 +326,7 @@ fn answer_status(text: &str) {
     let ours = status::is_marked(&answer.body);
     assert!(is_ours(&answer.body) || !ours, "{answer:?}");
     for ask in [Ask::Push, Ask::Pull] {
-        match status::check(&answer, ask, status::is_marked, NOW) {
+        match status::check(&answer, ask, &status::is_marked, NOW) {
             Ok(()) => assert!(ours && status == 200 && answer.content_type.contains("json")),
             Err(Halt::BatchRefused) => {
                 assert!(ours && ask == Ask::Push && matches!(status, 400 | 415 | 422));

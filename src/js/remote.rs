@@ -293,5 +293,6 @@ fn change(raw: &str) -> Option<RemoteChange> {
         version: version(&wire).ok()?,
         stamp: stamp(&wire),
         op: wire.text("opId").and_then(|id| OpId::parse(&id)),
+        own: None,
     })
 }

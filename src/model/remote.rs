@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::entity::{EntityKey, Presence, Version};
-use super::ids::{DeviceId, GroupId, OpId};
+use super::ids::{DeviceId, GroupId, OpId, Seq};
 use super::json::{Document, quote};
 use super::operation::Intent;
 use super::time::{Millis, Stamp, Wall};
@@ -46,6 +46,8 @@ pub struct Capabilities {
 pub struct Batch {
     /// In the order in which they are to be applied.
     pub operations: Vec<Departure>,
+    /// How far was pulled, on wires whose answers to a push go on from there.
+    pub cursor: Option<Cursor>,
 }
 
 impl Batch {
@@ -72,12 +74,18 @@ impl Batch {
 pub struct Departure {
     /// The operation.
     pub op: OpId,
+    /// Its place in the device's order.
+    pub seq: Seq,
     /// The record's collection.
     pub collection: String,
+    /// The record's id on this device, which wires that know two ids want too.
+    pub own: String,
     /// The record's id as the server knows it.
     pub id: String,
     /// What it does.
     pub intent: Intent,
+    /// What the server calls the conflict that it decides.
+    pub decides: Option<String>,
     /// The version it was made on.
     pub assumed: Option<Version>,
     /// When it was made.
@@ -268,6 +276,8 @@ pub struct RemoteChange {
     pub stamp: Option<Stamp>,
     /// The operation that made this version.
     pub op: Option<OpId>,
+    /// The id that the device which made the record gave it, on wires that say so.
+    pub own: Option<String>,
 }
 
 impl RemoteChange {
@@ -308,6 +318,7 @@ mod tests {
             version,
             stamp: None,
             op: None,
+            own: None,
         };
         let changes = vec![
             change("a", Some(Version::Number(7)), r#"{"n": 1.0}"#),

@@ -104,9 +104,12 @@ pub fn claim(
         op.sends += 1;
         operations.push(Departure {
             op: op.id,
+            seq: op.seq,
             collection: op.key.collection.clone(),
+            own: op.key.id.clone(),
             id: sent.id.clone(),
             intent: sent.action.clone().unwrap_or_else(|| op.intent.clone()),
+            decides: None,
             assumed: sent.assumed.clone(),
             stamp: sent.stamp,
             device: sent.device,
@@ -122,7 +125,7 @@ pub fn claim(
         changes.ops.insert(op.seq, op);
     }
     changes.keep_meta(&s.meta, meta);
-    Decision { changes, output: Ok(Claimed { batch: Batch { operations }, next_due: s.next_due }) }
+    Decision { changes, output: Ok(Claimed { batch: Batch { operations, cursor: None }, next_due: s.next_due }) }
 }
 
 /// What is left of a transaction, which leaves in one piece (R14): in order, but a create before what names its record, wherever

@@ -16,17 +16,46 @@ use crate::port::{HttpRequest, HttpResponse};
 pub use remote::HttpRemote;
 pub use standard::Standard;
 
+/// A push under way: a batch, and what the server has said of it so far. A wire may need several requests for one batch.
+#[derive(Debug)]
+pub struct Push<'a> {
+    /// What leaves.
+    pub batch: &'a Batch,
+    /// Requests that were answered.
+    pub answered: usize,
+    /// Operations of which an answer said that they have to be told in other words: by their place in the batch.
+    pub otherwise: Vec<usize>,
+    /// Verdicts so far. They stay when a later request of the same batch fails (R7).
+    pub reply: PushReply,
+}
+
+impl<'a> Push<'a> {
+    /// A push that has asked nothing yet.
+    #[must_use]
+    pub fn new(batch: &'a Batch) -> Self {
+        Self { batch, answered: 0, otherwise: Vec::new(), reply: PushReply::default() }
+    }
+}
+
 /// One backend's way to say push and pull. A failure of a whole request is a [`Halt`]; nothing here throws, and what is
 /// not understood is never taken as success (P36).
 pub trait Protocol {
     /// What the backend can do.
     fn capabilities(&self) -> Capabilities;
 
-    /// The request that carries a batch. The same batch gives the same bytes (P5).
-    fn encode_push(&self, batch: &Batch) -> HttpRequest;
+    /// The request that comes next in a push; none when all has been asked. The same batch and answers give the same bytes (P5).
+    fn ask(&self, push: &Push<'_>) -> Option<HttpRequest>;
 
-    /// The verdicts in an answer to `batch`. `now` is for a `Retry-After` that is a date.
-    fn decode_push(&self, batch: &Batch, answer: &HttpResponse, now: Wall) -> PushReply;
+    /// Takes the answer to the request that [`Protocol::ask`] made. `now` is for a `Retry-After` that is a date. A
+    /// [`Halt`] in the reply ends the push.
+    fn hear(&self, push: &mut Push<'_>, answer: &HttpResponse, now: Wall);
+
+    /// What the answer to the first request of a push says.
+    fn reply(&self, batch: &Batch, answer: &HttpResponse, now: Wall) -> PushReply {
+        let mut push = Push::new(batch);
+        self.hear(&mut push, answer, now);
+        push.reply
+    }
 
     /// The request for what changed after `cursor`.
     fn encode_pull(&self, scope: &Scope, cursor: Option<&Cursor>) -> HttpRequest;

@@ -1,6 +1,6 @@
 //! The remote made of a protocol and a fetch.
 
-use super::Protocol;
+use super::{Protocol, Push};
 use super::status::of_error;
 use crate::model::{Batch, Capabilities, Cursor, Halt, PullPage, PushReply, Scope};
 use crate::port::{Clock, Fetch, HttpRequest, HttpResponse, Remote};
@@ -46,16 +46,21 @@ fn sent(request: &HttpRequest, answer: &HttpResponse) -> u64 {
 
 impl<P: Protocol, F: Fetch, C: Clock> Remote for HttpRemote<P, F, C> {
     async fn push(&self, batch: &Batch) -> PushReply {
-        let request = self.protocol.encode_push(batch);
-        match self.exchange(request.clone()).await {
-            Ok(answer) => {
-                let mut reply = self.protocol.decode_push(batch, &answer, self.clock.wall());
-                reply.bytes = bytes(&request, &answer);
-                reply.up = sent(&request, &answer);
-                reply
+        let mut push = Push::new(batch);
+        let (mut both, mut up) = (0, 0);
+        while push.reply.halt.is_none()
+            && let Some(request) = self.protocol.ask(&push)
+        {
+            match self.exchange(request.clone()).await {
+                Ok(answer) => {
+                    self.protocol.hear(&mut push, &answer, self.clock.wall());
+                    both += bytes(&request, &answer);
+                    up += sent(&request, &answer);
+                }
+                Err(halt) => push.reply.halt = Some(halt),
             }
-            Err(halt) => PushReply::halted(halt),
         }
+        PushReply { bytes: both, up, ..push.reply }
     }
 
     async fn pull(&self, scope: &Scope, cursor: Option<&Cursor>) -> Result<PullPage, Halt> {

@@ -1,6 +1,6 @@
 //! Holdfast's own protocol; docs/protocol.md is its specification.
 
-use super::Protocol;
+use super::{Protocol, Push};
 use super::http::{escape, join};
 use super::status::{self, Ask, LONGEST_WAIT, is_marked};
 use crate::model::Map;
@@ -75,7 +75,11 @@ impl Protocol for Standard {
         }
     }
 
-    fn encode_push(&self, batch: &Batch) -> HttpRequest {
+    fn ask(&self, push: &Push<'_>) -> Option<HttpRequest> {
+        let batch = push.batch;
+        if push.answered > 0 {
+            return None;
+        }
         // Members of one batch may have been sealed by several devices (an import); the member is for logs alone.
         let device = batch.operations.first().map_or_else(nobody, |first| first.device);
         let mut body = format!(r#"{{"holdfast":1,"device":"{device}","operations":["#);
@@ -86,15 +90,18 @@ impl Protocol for Standard {
             write(&mut body, departure);
         }
         body.push_str("]}");
-        self.request(Method::Post, join(&self.base_url, "push"), Some(body))
+        Some(self.request(Method::Post, join(&self.base_url, "push"), Some(body)))
     }
 
-    fn decode_push(&self, batch: &Batch, answer: &HttpResponse, now: Wall) -> PushReply {
-        let read = status::check(answer, Ask::Push, is_marked, now)
-            .and_then(|()| verdicts(batch, &answer.body));
+    fn hear(&self, push: &mut Push<'_>, answer: &HttpResponse, now: Wall) {
+        push.answered += 1;
+        let read = status::check(answer, Ask::Push, &is_marked, now)
+            .and_then(|()| verdicts(push.batch, &answer.body));
         match read {
-            Ok((outcomes, time)) => PushReply { outcomes, time, ..PushReply::default() },
-            Err(halt) => PushReply::halted(halt),
+            Ok((outcomes, time)) => {
+                push.reply = PushReply { outcomes, time, ..PushReply::default() };
+            }
+            Err(halt) => push.reply.halt = Some(halt),
         }
     }
 
@@ -117,7 +124,7 @@ impl Protocol for Standard {
         answer: &HttpResponse,
         now: Wall,
     ) -> Result<PullPage, Halt> {
-        status::check(answer, Ask::Pull, is_marked, now)?;
+        status::check(answer, Ask::Pull, &is_marked, now)?;
         page(cursor, &answer.body)
     }
 }
@@ -411,5 +418,6 @@ fn change(raw: &str) -> Option<RemoteChange> {
         stamp: stamp(at),
         // Another client's operation ids may be no UUIDs; they are none of ours either.
         op: op.and_then(|id| OpId::parse(&id)),
+        own: None,
     })
 }

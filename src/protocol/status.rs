@@ -19,7 +19,7 @@ pub enum Ask {
 }
 
 /// How a protocol tells its own server's words from those of a captive portal or a proxy.
-pub type IsOurs = fn(&str) -> bool;
+pub type IsOurs<'a> = &'a dyn Fn(&str) -> bool;
 
 /// Whether a body carries both markers of the standard protocol: the first says whose words these are, the second that
 /// they are whole.
@@ -55,7 +55,7 @@ pub fn of_error(error: FetchError) -> Halt {
 /// The [`Halt`] that the answer is instead. 400, 410, 415 and 422 would be a verdict on what was asked, so they count only
 /// in our server's own words; the other errors end nothing, whoever says them. A 5xx without our server's words or a wish to
 /// wait is a gateway's, and no contact.
-pub fn check(answer: &HttpResponse, ask: Ask, is_ours: IsOurs, now: Wall) -> Result<(), Halt> {
+pub fn check(answer: &HttpResponse, ask: Ask, is_ours: IsOurs<'_>, now: Wall) -> Result<(), Halt> {
     let ours = || is_json(&answer.content_type) && is_ours(&answer.body);
     let halt = match answer.status {
         200 if ours() => return Ok(()),
@@ -140,7 +140,7 @@ mod tests {
     }
 
     fn meaning(answer: &HttpResponse, ask: Ask) -> Result<(), Halt> {
-        check(answer, ask, is_marked, NOW)
+        check(answer, ask, &is_marked, NOW)
     }
 
     /// A2, A8 to A13, A15, A16, P36: status, media type and marker, for pushes and pulls.

@@ -10,10 +10,10 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::status::{Ask, check, is_marked};
-use super::{HttpRemote, Protocol, Standard};
+use super::{HttpRemote, Protocol, Push, Standard};
 use crate::model::{
     Batch, Cursor, Departure, DeviceId, Document, Edit, EntityKey, GroupId, Halt, Intent, Json,
-    Millis, Mono, OpId, Outcome, Path, Presence, PullPage, Scope, Stamp, Theirs, Version, Wall,
+    Millis, Mono, OpId, Outcome, Path, Presence, PullPage, Scope, Seq, Stamp, Theirs, Version, Wall,
 };
 use crate::port::{Clock, Fetch, FetchError, HttpRequest, HttpResponse, Method, Remote};
 
@@ -105,7 +105,9 @@ fn batch_of(body: &str) -> Batch {
     let device = wire.device;
     let operations = wire.operations.into_iter().map(|op| Departure {
         op: op.op_id,
+        seq: Seq(0),
         collection: op.collection,
+        own: op.id.clone(),
         id: op.id,
         intent: match op.kind.as_str() {
             "create" => Intent::Create(op.document.unwrap()),
@@ -124,13 +126,14 @@ fn batch_of(body: &str) -> Batch {
                     .collect(),
             ),
         },
+        decides: None,
         assumed: op.assumed.map(Version::Number),
         stamp: Stamp { millis: op.at, counter: 3, device },
         device,
         group: op.group.map(|group| (group.id, group.size)),
         sends: 1,
     });
-    Batch { operations: operations.collect() }
+    Batch { operations: operations.collect(), ..Batch::default() }
 }
 
 fn answer(golden: &GoldenResponse) -> HttpResponse {
@@ -239,12 +242,12 @@ fn golden_pushes() {
         let batch = batch_of(body.get());
         // A client has no reason to send nothing, and then knows no device to name.
         if !batch.is_empty() {
-            let request = protocol.encode_push(&batch);
+            let request = protocol.ask(&Push::new(&batch)).unwrap();
             assert_eq!(compact(&request.body.unwrap()), compact(body.get()), "{name}");
             assert_eq!(request.url, format!("/api{}", golden.request.path), "{name}");
             assert_eq!((request.method, golden.request.method.as_str()), (Method::Post, "POST"));
         }
-        let reply = protocol.decode_push(&batch, &answer(&golden.response), NOW);
+        let reply = protocol.reply(&batch, &answer(&golden.response), NOW);
         assert_eq!(reply.halt, None, "{name}");
         let lines: Vec<String> = reply.outcomes.iter().map(|(_, outcome)| line(outcome)).collect();
         assert_eq!(lines, expected[name.as_str()], "{name}");
@@ -259,7 +262,7 @@ fn golden_pushes() {
 fn an_applied_operation_keeps_its_own_time() {
     let golden = &golden_files()["push-create-applied"];
     let batch = batch_of(golden.request.body.as_ref().unwrap().get());
-    let reply = Standard::new("/api").decode_push(&batch, &answer(&golden.response), NOW);
+    let reply = Standard::new("/api").reply(&batch, &answer(&golden.response), NOW);
     let (_, Outcome::Applied { stamp, .. }) = &reply.outcomes[0] else { panic!("{reply:?}") };
     assert_eq!(*stamp, Some(batch.operations[0].stamp));
 }
@@ -326,7 +329,7 @@ fn golden_problems() {
     ] {
         let golden = &golden_files()[name];
         assert_eq!(
-            check(&answer(&golden.response), Ask::Push, is_marked, NOW),
+            check(&answer(&golden.response), Ask::Push, &is_marked, NOW),
             Err(halt),
             "{name}"
         );
@@ -341,9 +344,12 @@ fn departure(n: u8, id: &str, intent: Intent) -> Departure {
     let device = DeviceId::from_bytes([9; 16]);
     Departure {
         op: op(n),
+        seq: Seq(0),
         collection: "orders".to_owned(),
+        own: id.to_owned(),
         id: id.to_owned(),
         intent,
+        decides: None,
         assumed: None,
         stamp: Stamp { millis: 500, counter: 0, device },
         device,
@@ -357,12 +363,12 @@ fn create(n: u8, id: &str) -> Departure {
 }
 
 fn one() -> Batch {
-    Batch { operations: vec![create(1, "o")] }
+    Batch { operations: vec![create(1, "o")], ..Batch::default() }
 }
 
 fn verdicts_of(outcomes: &str) -> Result<Vec<String>, Halt> {
     let body = format!(r#"{{"holdfast":1,"outcomes":{outcomes},"end":true}}"#);
-    let reply = Standard::new("/api").decode_push(&one(), &ok(&body), NOW);
+    let reply = Standard::new("/api").reply(&one(), &ok(&body), NOW);
     match reply.halt {
         Some(halt) => Err(halt),
         None => Ok(reply.outcomes.iter().map(|(_, outcome)| line(outcome)).collect()),
@@ -480,7 +486,7 @@ fn what_a_hostile_server_says_about_operations() {
     let rejected = with(&format!(r#""kind":"rejected","code":"c","message":"{message}""#));
     assert!(verdicts_of(&rejected).unwrap()[0].len() < 1_100, "a message does not grow for ever");
     assert_eq!(
-        Standard::new("/api").decode_push(&one(), &ok(r#"{"holdfast":1,"end":true}"#), NOW).halt,
+        Standard::new("/api").reply(&one(), &ok(r#"{"holdfast":1,"end":true}"#), NOW).halt,
         Some(Halt::Protocol)
     );
 }
@@ -660,11 +666,11 @@ fn the_same_batch_gives_the_same_bytes() {
     ];
     let mut change = departure(2, "o\"\u{1F32F}", Intent::Change(edits));
     change.assumed = Some(Version::Number(7));
-    let batch =
-        Batch { operations: vec![create(1, "o"), change, departure(3, "p", Intent::Delete)] };
+    let operations = vec![create(1, "o"), change, departure(3, "p", Intent::Delete)];
+    let batch = Batch { operations, ..Batch::default() };
     let protocol = Standard::new("/api");
-    let text = protocol.encode_push(&batch).body.unwrap();
-    assert_eq!(Some(&text), protocol.encode_push(&batch).body.as_ref());
+    let text = protocol.ask(&Push::new(&batch)).unwrap().body.unwrap();
+    assert_eq!(Some(&text), protocol.ask(&Push::new(&batch)).unwrap().body.as_ref());
     assert!(text.contains(r#"{"set":["a\"b","c"],"value":1.10}"#), "{text}");
     let request = server::PushRequest::parse(text.as_bytes(), &server::Limits::default()).unwrap();
     assert!(request.operations.iter().all(|submitted| submitted.operation.is_ok()), "{text}");

@@ -9,7 +9,7 @@ use holdfast::model::{
 use holdfast::plan::strategy::{Verdict, Won, judge};
 use holdfast::plan::write::Action;
 use holdfast::port::HttpResponse;
-use holdfast::protocol::{Protocol, Standard};
+use holdfast::protocol::{Protocol, Push, Standard};
 use holdfast_server_core as server;
 use proptest::prelude::{Just, ProptestConfig, any, prop, prop_assert, prop_assert_eq, prop_oneof};
 use proptest::strategy::Strategy as Draw;
@@ -531,12 +531,12 @@ proptest::proptest! {
         prop_assert_eq!(&kept, &Intent::Create(document.clone()));
         till.sends();
         let wire = Standard::new("/api");
-        let body = wire.encode_push(&till.flight).body.unwrap();
+        let body = wire.ask(&Push::new(&till.flight)).unwrap().body.unwrap();
         let mut store = server::Memory::new("e1");
         let limits = server::Limits::default();
         let push = server::PushRequest::parse(body.as_bytes(), &limits).unwrap();
         let answer = server::push(&mut store, &push, &server::AcceptAll, &limits, 1).unwrap();
-        let reply = wire.decode_push(&till.flight, &answered(answer.to_json()), Wall(1));
+        let reply = wire.reply(&till.flight, &answered(answer.to_json()), Wall(1));
         prop_assert_eq!(reply.halt.as_ref(), None);
         till.settles(&reply).unwrap();
         prop_assert!(till.queue("o1").is_empty());

@@ -74,6 +74,7 @@ pub(crate) fn live(id: &str, number: u64, text: &str) -> RemoteChange {
         version: Some(version(number)),
         stamp: None,
         op: None,
+        own: None,
     }
 }
 

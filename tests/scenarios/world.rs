@@ -229,6 +229,7 @@ impl Server {
                 version: Some(self.said(*version)),
                 stamp: None,
                 op: *op,
+                own: None,
             }
         });
         let versions: u64 = self.records.values().map(|(version, ..)| version).sum();

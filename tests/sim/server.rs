@@ -515,6 +515,7 @@ impl Server {
                 version: Some(self.version(it.version)),
                 stamp: Some(stamp(it.at)),
                 op: OpId::parse(&it.op_id).filter(|_| !silent),
+                own: None,
             }
         });
         Ok(PullPage {
