@@ -284,8 +284,7 @@ mod tests {
             HttpResponse { status: 200, content_type, retry_after: None, body, up: 0 }
         };
         for body in verdicts() {
-            let reply =
-                Standard::new("/api").reply(&targets::batch(), &answer(&body), Wall(1));
+            let reply = Standard::new("/api").reply(&targets::batch(), &answer(&body), Wall(1));
             assert!(reply.outcomes.len() == 1 || reply.outcomes.len() == 4, "{body} {reply:?}");
         }
         for body in golden("pull-").iter().filter(|it| it.contains("\"changes\"")) {

@@ -142,13 +142,7 @@ mod native {
             pending()
         }
         fn capabilities(&self) -> Capabilities {
-            Capabilities {
-                groups: false,
-                whole_record: false,
-                pull_first: false,
-                versions: true,
-                times: false,
-            }
+            Capabilities { versions: true, ..Capabilities::default() }
         }
     }
 

@@ -10,8 +10,8 @@ use std::collections::BTreeSet;
 use holdfast::layout::{self, Gather, Query, RowChange, RowText};
 use holdfast::model::{
     Batch, Changeset, Cursor, Departure, DeviceId, Document, Edit, EntityKey, Halt, Intent, Json,
-    Need, OpId, Outcome, Path, Presence, PullPage, Root, Scope, Seq, Snapshot, Stamp, Theirs, Version,
-    Wall, edit, json::quote,
+    Need, OpId, Outcome, Path, Presence, PullPage, Root, Scope, Seq, Snapshot, Stamp, Theirs,
+    Version, Wall, edit, json::quote,
 };
 use holdfast::port::HttpResponse;
 use holdfast::protocol::status::{self, Ask};

@@ -1,4 +1,4 @@
-import type { ConflictPolicies, Status } from "./types.js";
+import type { ConflictPolicies, RestProfile, Status } from "./types.js";
 
 /**
  * What TypeScript needs from the wasm class. Documents, and everything that may contain one, cross as JSON text, once each
@@ -135,13 +135,19 @@ export interface DoorOptions {
   readonly maxBytes?: number;
 }
 
-/** The standard protocol has a base URL, a custom remote has none. */
+/** The standard protocol has a base URL, a described one a profile too, a custom remote neither. */
 export type DoorRemote =
   | {
       readonly baseUrl: string;
       readonly timeout?: number;
       readonly gzip: boolean;
       readonly digest: boolean;
+    }
+  | {
+      readonly baseUrl: string;
+      readonly timeout?: number;
+      readonly profile: RestProfile;
+      readonly scope?: string;
     }
   | {
       readonly groups: boolean;

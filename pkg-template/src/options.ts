@@ -60,7 +60,7 @@ export function doorOptions<D extends Documents<D>>(options: OpenOptions<D>): Do
     remote: doorRemote(options.remote),
     resolver: options.onConflict !== undefined,
     collections: Object.entries<CollectionOptions>(collections).map(([key, value]) =>
-      doorCollection(key, value, names),
+      doorCollection(key, withDefaults(value, options.remote, key), names),
     ),
     relaxed: durability === "relaxed",
     allowMemory: allowMemory === true,
@@ -80,6 +80,13 @@ function outboxLimits(limits: OutboxLimits | undefined): Partial<DoorOptions> {
     ...(operations === undefined ? {} : { maxOperations: operations }),
     ...(bytes === undefined ? {} : { maxBytes: bytes }),
   };
+}
+
+/** What a described backend says of a collection holds where the application says nothing of its own. */
+function withDefaults(given: CollectionOptions, remote: Remote, name: string): CollectionOptions {
+  const theirs = remote?.kind === "rest" ? remote.collections?.[name] : undefined;
+  if (theirs === undefined || typeof given !== "object" || given === null) return given;
+  return { ...theirs, ...given, fields: { ...theirs.fields, ...given.fields } };
 }
 
 function doorCollection(
@@ -200,17 +207,23 @@ function doorRemote(remote: Remote): DoorRemote {
     } = remote.capabilities ?? {};
     return { groups, wholeRecord, versions, times };
   }
-  if (remote?.kind !== "standard") refuse("remote", "made by standard(...) or defineRemote(...)");
-  const { timeout, gzip = false, digest = false } = remote;
+  if (remote?.kind !== "standard" && remote?.kind !== "rest")
+    refuse("remote", "made by standard(...), rest(...), a preset or defineRemote(...)");
+  const { timeout } = remote;
   if (timeout !== undefined && !(Number.isSafeInteger(timeout) && timeout > 0)) {
     refuse("remote.timeout", "a whole number of ms");
   }
-  return {
-    baseUrl: baseUrl(remote.baseUrl),
-    ...(timeout === undefined ? {} : { timeout }),
-    gzip,
-    digest,
-  };
+  const door = { baseUrl: baseUrl(remote.baseUrl), ...(timeout === undefined ? {} : { timeout }) };
+  if (remote.kind === "standard") {
+    const { gzip = false, digest = false } = remote;
+    return { ...door, gzip, digest };
+  }
+  const { profile, scope } = remote;
+  if (typeof profile !== "object" || profile === null)
+    refuse("remote.profile", "an object is needed");
+  if (scope !== undefined && (typeof scope !== "string" || scope === ""))
+    refuse("remote.scope", "a string that is not empty");
+  return { ...door, profile, ...(scope === undefined ? {} : { scope }) };
 }
 
 /** The address in full, without a slash at the end. A password in it would end up in logs. */

@@ -9,5 +9,6 @@ export { HoldfastError, isHoldfastError } from "./errors.js";
 export { init } from "./load.js";
 export { SyncManager } from "./manager.js";
 export { monotonic } from "./options.js";
+export { presets, rest } from "./presets.js";
 export { defineRemote, standard } from "./remote.js";
 export type * from "./types.js";

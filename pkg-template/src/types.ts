@@ -1391,6 +1391,7 @@ export interface Conflicts {
  */
 export type Remote =
   | ({ readonly kind: "standard" } & StandardOptions)
+  | ({ readonly kind: "rest" } & RestOptions)
   | ({ readonly kind: "custom" } & RemoteFunctions);
 
 /**
@@ -1418,6 +1419,346 @@ export interface StandardOptions {
    * across origins, the server exposes the header. Default `false`.
    */
   readonly digest?: boolean;
+}
+
+/**
+ * A backend that you describe. `open` rejects with `"invalid-options"` and the path of the member that is wrong
+ * (`remote.profile.push.operation.version`).
+ *
+ * @example
+ * const options: RestOptions = { baseUrl: "/api", profile };
+ */
+export interface RestOptions {
+  /** What precedes the profile's paths: absolute, or relative to the page. */
+  readonly baseUrl: string;
+  /** The description. */
+  readonly profile: RestProfile;
+  /** What `$scope` stands for in the profile, where the application declares no scopes. */
+  readonly scope?: string;
+  /** How long one request may take, in ms. Default 30,000. */
+  readonly timeout?: number;
+  /** What holds of collections where the application says nothing of its own. */
+  readonly collections?: Readonly<Record<string, CollectionOptions>>;
+}
+
+/**
+ * A backend described as data; `docs/backends.md` explains every member with three worked examples. Paths lead to members of
+ * an answer, their names joined by dots (`"error.code"`).
+ *
+ * @example
+ * const described: RestProfile = { ...profile, name: "Shop" };
+ */
+export interface RestProfile {
+  /** What a person calls the backend. */
+  readonly name: string;
+  /** Who gives a record its id: the client for ever, or the server (a text, or a whole number). Default `"client"`. */
+  readonly ids?: "client" | "text" | "integer";
+  /** A number that grows with each change (default), an instant, or a mark that can only be told equal or different. */
+  readonly versions?: "number" | "stamp" | "opaque";
+  /** What an update carries: the whole record (default), or the changed fields as a merge patch. */
+  readonly updates?: "whole" | "patch";
+  /** How the device is named: its UUID (default), or `device_`, milliseconds, `_` and eight letters made of it. */
+  readonly device?: "uuid" | "millis-and-letters";
+  /** Every change and every conflict says when the record was last written: needed for last-write-wins. */
+  readonly times?: boolean;
+  /** The backend wants a pull before a push. */
+  readonly pullFirst?: boolean;
+  /** The backend keeps no memory of what it applied: a repeat that meets a conflict may have been applied before. */
+  readonly weakReplay?: boolean;
+  /** The backend takes request bodies in gzip. */
+  readonly gzip?: boolean;
+  /** `Content-Digest` goes along, and is checked where an answer has one. */
+  readonly digest?: boolean;
+  /** Until an answer begins, between two pieces of it, and for everything, in ms. Default 20,000, 20,000 and 30,000. */
+  readonly timeouts?: {
+    readonly begin?: number;
+    readonly idle?: number;
+    readonly whole?: number;
+  };
+  /** The collections, in the order in which they are told: what others refer to comes first. */
+  readonly collections: { readonly [name: string]: RestCollection };
+  /** The most operations and bytes in a request, and bytes in an answer. Default 100, 1 MiB and 9 MiB. */
+  readonly limits?: {
+    readonly operations?: number;
+    readonly bytes?: number;
+    readonly answerBytes?: number;
+  };
+  /** Where the parts of a record are, unless a place says otherwise. */
+  readonly record?: RestRow;
+  readonly push: RestPush;
+  /** Lists of what changed; each keeps its own position. */
+  readonly pull: readonly RestPull[];
+  /** What an error of your server has, and how it says that a request was too large (413 always does). */
+  readonly errors: {
+    readonly ours: RestOurs;
+    readonly tooMany?: { readonly status: number; readonly has: string };
+  };
+}
+
+/**
+ * A collection as the backend knows it.
+ *
+ * @example
+ * const product: RestCollection = { path: "products", references: { supplier_id: "supplier" } };
+ */
+export interface RestCollection {
+  /** Its name in addresses (`$path`). Default: its name. */
+  readonly path?: string;
+  /** Members that hold the id of a record in another collection. */
+  readonly references?: Readonly<Record<string, string>>;
+  /** Nobody writes it: a write rejects with `"read-only"`. */
+  readonly readOnly?: boolean;
+}
+
+/**
+ * What an answer must have to be your server's and not a hotspot's login page: a kind for each path.
+ *
+ * @example
+ * const ours: RestOurs = { results: "list", "page.next": "text" };
+ */
+export type RestOurs = Readonly<
+  Record<
+    string,
+    "text" | "integer" | "flag" | "true" | "false" | "list" | "list or null" | "object" | "lists"
+  >
+>;
+
+/**
+ * JSON in which `"$name"` stands for a value: `"$name"` is `null` where there is none, `"$name?"` is left out, `"$name:0"` is
+ * the JSON behind the colon. A member named `"..."` puts the members of its value in its place.
+ *
+ * @example
+ * const operation: RestTemplate = { id: "$id", "...": "$content?", version: "$version:0" };
+ */
+export type RestTemplate = { readonly [member: string]: JsonValue | RestTemplate };
+
+/**
+ * Where the parts of a record are.
+ *
+ * @example
+ * const row: RestRow = { id: "id", version: "version", deleted: "deleted_at", document: "*", without: ["created_at"] };
+ */
+export interface RestRow {
+  readonly collection?: string;
+  readonly id?: string;
+  /** The id that the record's maker gave it. */
+  readonly own?: string;
+  /** The operation that made it. */
+  readonly op?: string;
+  readonly version?: string;
+  /** When it was last written. */
+  readonly at?: string;
+  /** `true`, or an instant, where it is a tombstone. */
+  readonly deleted?: string;
+  /** Where the document is; `"*"`: the row without the members named here and in `without`. */
+  readonly document?: string;
+  readonly without?: readonly string[];
+}
+
+/**
+ * How changes are sent, and how the answer says what became of each.
+ *
+ * @example
+ * const push: RestPush = profile.push;
+ */
+export interface RestPush {
+  readonly path: string;
+  /** A request for each collection. */
+  readonly requestPerCollection?: boolean;
+  /** 403 pauses what is in the request; the rest goes on. */
+  readonly forbiddenPauses?: boolean;
+  /** The request; `"$operations"` or `"$byCollection"` stand for what is sent. */
+  readonly body: RestTemplate;
+  /** One operation. */
+  readonly operation: RestTemplate;
+  /** One deletion, where it is written in other words. */
+  readonly deletion?: RestTemplate;
+  /** The words of `$action`. Default `create`, `update`, `delete`. */
+  readonly actions?: {
+    readonly create: string;
+    readonly update: string;
+    readonly delete: string;
+  };
+  readonly ours: RestOurs;
+  /** Where the server's time is. */
+  readonly time?: string;
+  /** The answer carries changes too, as those of the step with the collection's name. */
+  readonly delta?: boolean;
+  readonly verdicts: RestVerdicts;
+  /** Calls of one record each, for few operations. */
+  readonly single?: RestSingle;
+  /** A decision of a conflict as a call of its own. */
+  readonly resolve?: {
+    readonly path: string;
+    readonly body: RestTemplate;
+    readonly ours: RestOurs;
+    readonly version: string;
+    readonly document?: string;
+    /** In a 409: the conflict as it is now. */
+    readonly conflict: string;
+  };
+}
+
+type RestWord = "applied" | "conflict" | "rejected" | "retry";
+
+/**
+ * How verdicts are told.
+ *
+ * @example
+ * const verdicts: RestVerdicts = { ...profile.push.verdicts, key: { opId: "$op" } };
+ */
+export interface RestVerdicts {
+  /** Where the entries are: a list, or an object with a list for each collection. */
+  readonly list?: string;
+  /** Or: lists that say the verdict. */
+  readonly lists?: Readonly<Record<string, RestWord>>;
+  /** What tells which operation an entry is about: `{ opId: "$op" }`. */
+  readonly key: Readonly<Record<string, "$op" | "$seq" | "$own" | "$id">>;
+  /** Where the word is, and what the words mean. */
+  readonly status?: string;
+  readonly words?: Readonly<Record<string, RestWord>>;
+  readonly applied?: {
+    readonly version?: string;
+    readonly at?: string;
+    /** Where the id is that the server gave. */
+    readonly id?: string;
+    /** Where the record is, read as `record` says. */
+    readonly record?: string;
+    /** A success does not say the version: it is the sent one plus 1. */
+    readonly nextVersion?: boolean;
+  };
+  readonly conflict: {
+    /** Where the server's side is; `null` there is a tombstone. */
+    readonly theirs?: string;
+    readonly row?: RestRow;
+    /** What the server calls the conflict. */
+    readonly token?: string;
+    /** Where the kind is, and its word for another record that stands for the same thing. */
+    readonly kind?: string;
+    readonly createCreate?: string;
+  };
+  readonly rejected: {
+    readonly code?: string;
+    readonly message?: string;
+    /** `true` there: not now, and no verdict. */
+    readonly retryable?: string;
+    /** Codes of which asking again is of no use; others are asked three times. */
+    readonly final?: readonly string[];
+    /** Codes that make a deletion true. */
+    readonly gone?: readonly string[];
+  };
+}
+
+/**
+ * Calls of one record each.
+ *
+ * @example
+ * const single: RestSingle | undefined = profile.push.single;
+ */
+export interface RestSingle {
+  /** The most operations that leave so; more, and any deletion, leave as a batch. */
+  readonly upTo: number;
+  readonly create: { readonly method?: "POST" | "PUT"; readonly path: string };
+  readonly update: { readonly method?: "POST" | "PUT"; readonly path: string };
+  readonly delete: { readonly method?: "POST" | "DELETE"; readonly path: string };
+  readonly body: RestTemplate;
+  readonly ours: RestOurs;
+  /** Where the server's side is in a 409. */
+  readonly theirs: string;
+  /** Where the words of a refusal are. */
+  readonly message?: string;
+}
+
+/**
+ * One list of what changed.
+ *
+ * @example
+ * const pull: readonly RestPull[] = profile.pull;
+ */
+export interface RestPull {
+  /** Of its position. */
+  readonly name?: string;
+  /** One such step for each collection, named after it. */
+  readonly each?: boolean;
+  /** Whose records these are, where the rows do not say. */
+  readonly collection?: string;
+  readonly method?: "GET" | "POST";
+  readonly path: string;
+  readonly query?: RestTemplate;
+  readonly body?: RestTemplate;
+  readonly ours: RestOurs;
+  /** Where the rows are; the answer itself is one where it is missing. */
+  readonly rows?: string;
+  /** Where in an entry the row is. */
+  readonly item?: string;
+  readonly row?: RestRow;
+  /** What is asked while there is no position. */
+  readonly first?: Pick<RestPull, "path" | "query" | "body" | "ours" | "rows" | "item" | "row">;
+  /** How the list is read to its end. Default `"cursor"`. */
+  readonly paging?: "cursor" | "since" | "page-restart" | "whole";
+  /** Where the next position is, and whether there is more. */
+  readonly next?: string;
+  readonly more?: string;
+  /** Of `"page-restart"`: the number of this page, and of the last one. */
+  readonly page?: string;
+  readonly pages?: string;
+  /** Where the server's time is. */
+  readonly time?: string;
+  /** Where the ids of deleted records are. */
+  readonly deletes?: string;
+  /** How far before the last instant a cycle begins, in ms. */
+  readonly overlap?: number;
+  /** How instants are asked for. Default `"millis"`. */
+  readonly instants?: "millis" | "seconds" | "epoch";
+}
+
+/**
+ * Options that every preset has.
+ *
+ * @example
+ * presets.trackVault({ baseUrl: "https://vault.example.com", timeout: 15_000 } satisfies PresetOptions);
+ */
+export interface PresetOptions {
+  /** What precedes the preset's paths: absolute, or relative to the page. */
+  readonly baseUrl: string;
+  /** How long one request may take, in ms. Default 30,000. */
+  readonly timeout?: number;
+}
+
+/**
+ * Options of `presets.auraConnectMobile`.
+ *
+ * @example
+ * presets.auraConnectMobile({ baseUrl: "/", admin: true } satisfies AuraConnectMobileOptions);
+ */
+export interface AuraConnectMobileOptions extends PresetOptions {
+  /** The user may change the menu. Else writes to `menu` reject with `"read-only"`. Default `false`. */
+  readonly admin?: boolean;
+}
+
+/**
+ * Options of `presets.arxOs`.
+ *
+ * @example
+ * presets.arxOs({ baseUrl: "/", building: "b-42" } satisfies ArxOsOptions);
+ */
+export interface ArxOsOptions extends PresetOptions {
+  /** The building that is downloaded. */
+  readonly building: string;
+}
+
+/**
+ * Backends that are described already.
+ *
+ * @example
+ * const remote: Remote = presets.auraConnect({ baseUrl: "https://pos.example.com" });
+ */
+export interface Presets {
+  auraConnect(options: PresetOptions): Remote;
+  auraConnectMobile(options: AuraConnectMobileOptions): Remote;
+  trackVault(options: PresetOptions): Remote;
+  arxOs(options: ArxOsOptions): Remote;
+  payTrack(options: PresetOptions): Remote;
 }
 
 /**
@@ -1643,6 +1984,7 @@ export type Code =
   | "invalid-value"
   | "invalid-options"
   | "unknown-collection"
+  | "read-only"
   | "not-found"
   | "gone"
   | "exists"

@@ -32,7 +32,11 @@ pub(super) enum Paged {
 impl<H: Host> Engine<H> {
     pub(super) async fn pull_once(&self, term: Term) -> Result<Paged, Stop> {
         let need = Need::only(vec![Root::Cursor(self.scope.clone())]);
-        let row = self.snapshot(need).await?.cursors.remove(&self.scope);
+        let mut s = self.snapshot(need).await?;
+        if let Some(device) = s.meta.device {
+            self.host.remote().pulls_for(device);
+        }
+        let row = s.cursors.remove(&self.scope);
         let rebuilding = row.as_ref().is_some_and(|row| row.rebuilding);
         let from = row.and_then(|row| row.cursor);
         let span = self.begin("pull");

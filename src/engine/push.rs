@@ -5,6 +5,7 @@ use crate::model::{
     Batch, Durability, Halt, Millis, Need, PushReply, Root, SyncError, Term, Verb, Wall,
 };
 use crate::plan::identity::{at_departure, in_reply};
+use crate::plan::pull::places;
 use crate::plan::push::{Room, Settled, claim, must_keep, settle};
 use crate::planted::{self, Bug};
 use crate::port::{Host, Remote};
@@ -38,8 +39,12 @@ impl<H: Host> Engine<H> {
         let ctx = self.ctx(Some(term));
         let room = self.room();
         let rules = &self.config.rules;
-        let mut roots = vec![Root::Flights, self.ready(room.operations, ctx.now)];
+        let cursor = Root::Cursor(self.scope.clone());
+        let mut roots = vec![Root::Flights, self.ready(room.operations, ctx.now), cursor];
         roots.extend(at_departure(rules));
+        if rules.wire.whole_record || rules.wire.patches {
+            roots.push(Root::Bases);
+        }
         let need = Need::only(roots);
         let claimed = self.commit(&CLAIM, need, |s| claim(s, room, rules, &ctx)).await??;
         if claimed.batch.is_empty() {
@@ -70,6 +75,8 @@ impl<H: Host> Engine<H> {
         let mut roots = vec![Root::Cursor(self.scope.clone())];
         roots.extend(batch.operations.iter().map(|departure| Root::Op(departure.op)));
         roots.extend(in_reply(batch, reply, &self.config.rules));
+        let aside = reply.page.iter().flat_map(|page| places(&self.scope, page));
+        roots.extend(aside.map(Root::Quarantine));
         let settled: Result<_, SyncError> = self
             .commit(verb, Need::of(roots), |s| settle(s, batch, reply, &self.config.rules, &ctx))
             .await;

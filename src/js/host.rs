@@ -7,11 +7,11 @@ use super::text::{Object, elements, list};
 use crate::browser::{BrowserClock, BrowserFetch, BrowserHost, IdbStore};
 use crate::memory::MemoryStore;
 use crate::model::{
-    Answer, Batch, Capabilities, Changeset, Conflict, Cursor, Durability, Halt, Need, Presence,
-    PullPage, PushReply, Scope, Set, Snapshot, StoreError, Verb,
+    Answer, Batch, Capabilities, Changeset, Conflict, Cursor, DeviceId, Durability, Halt, Need,
+    Presence, PullPage, PushReply, Scope, Set, Snapshot, StoreError, Verb,
 };
 use crate::port::{Asking, RawStore, Remote, Resolver};
-use crate::protocol::{HttpRemote, Standard};
+use crate::protocol::{HttpRemote, Rest, Standard};
 
 pub(super) type DoorHost = BrowserHost<Checked, DoorStore, DoorResolver>;
 
@@ -74,6 +74,7 @@ impl RawStore for DoorStore {
 
 pub(super) enum DoorRemote {
     Standard(HttpRemote<Standard, BrowserFetch, BrowserClock>),
+    Rest(HttpRemote<Rest, BrowserFetch, BrowserClock>),
     Custom(JsRemote),
 }
 
@@ -81,6 +82,7 @@ impl Remote for DoorRemote {
     async fn push(&self, batch: &Batch) -> PushReply {
         match self {
             Self::Standard(remote) => remote.push(batch).await,
+            Self::Rest(remote) => remote.push(batch).await,
             Self::Custom(remote) => remote.push(batch).await,
         }
     }
@@ -88,13 +90,22 @@ impl Remote for DoorRemote {
     async fn pull(&self, scope: &Scope, cursor: Option<&Cursor>) -> Result<PullPage, Halt> {
         match self {
             Self::Standard(remote) => remote.pull(scope, cursor).await,
+            Self::Rest(remote) => remote.pull(scope, cursor).await,
             Self::Custom(remote) => remote.pull(scope, cursor).await,
+        }
+    }
+
+    fn pulls_for(&self, device: DeviceId) {
+        match self {
+            Self::Standard(_) | Self::Custom(_) => {}
+            Self::Rest(remote) => remote.pulls_for(device),
         }
     }
 
     fn capabilities(&self) -> Capabilities {
         match self {
             Self::Standard(remote) => remote.capabilities(),
+            Self::Rest(remote) => remote.capabilities(),
             Self::Custom(remote) => remote.capabilities(),
         }
     }

@@ -33,12 +33,9 @@ use crate::plan::lost::is_lost;
 use crate::plan::resolve::Dependents;
 use crate::plan::write::Action;
 use crate::port::{Clock, Host, Remote, Rng, Timeouts};
-use crate::protocol::{HttpRemote, Standard};
+use crate::protocol::{GZIP_FROM, HttpRemote, Rest, RestProfile, Standard};
 use crate::query::{read_aggregate, read_query};
 use crate::schedule::Signal;
-
-/// A body below this is not worth compressing: it fills one packet as it is.
-const GZIP_FROM: usize = 1_024;
 
 /// Between two looks at how much space there is.
 const LOOK_EVERY: Millis = Millis(60_000);
@@ -355,8 +352,11 @@ impl Door {
 }
 
 impl Door {
-    async fn start(options: Options, callbacks: Callbacks) -> Result<Self, SyncError> {
-        let (remote, fetch) = remote(&options, &callbacks);
+    async fn start(mut options: Options, callbacks: Callbacks) -> Result<Self, SyncError> {
+        let (remote, fetch) = remote(&options, &callbacks)?;
+        if let DoorRemote::Rest(remote) = &remote {
+            remote.protocol().profile().rule(&mut options.rules);
+        }
         if let Some(path) = options.rules.compares_times().filter(|_| !remote.capabilities().times)
         {
             let message = "the remote tells no times of records: the last write cannot win";
@@ -458,7 +458,11 @@ fn known<T>(id: Option<T>, path: &str) -> Result<T, SyncError> {
     id.ok_or_else(|| refused(Code::NotFound, path, "there is nothing of this id"))
 }
 
-fn remote(options: &Options, callbacks: &Callbacks) -> (DoorRemote, Option<BrowserFetch>) {
+/// The remote that the options describe, and what it sends with.
+fn remote(
+    options: &Options,
+    callbacks: &Callbacks,
+) -> Result<(DoorRemote, Option<BrowserFetch>), SyncError> {
     let Some(base_url) = &options.remote.base_url else {
         let capabilities = Capabilities {
             groups: options.remote.groups,
@@ -466,8 +470,9 @@ fn remote(options: &Options, callbacks: &Callbacks) -> (DoorRemote, Option<Brows
             pull_first: false,
             versions: options.remote.versions,
             times: options.remote.times,
+            ..Capabilities::default()
         };
-        return (DoorRemote::Custom(JsRemote::new(callbacks.clone(), capabilities)), None);
+        return Ok((DoorRemote::Custom(JsRemote::new(callbacks.clone(), capabilities)), None));
     };
     let mut protocol = Standard::new(&**base_url);
     if let Some(timeout) = options.remote.timeout {
@@ -476,8 +481,23 @@ fn remote(options: &Options, callbacks: &Callbacks) -> (DoorRemote, Option<Brows
     protocol.gzip_from = options.remote.gzip.then_some(GZIP_FROM);
     protocol.digest = options.remote.digest;
     let fetch = BrowserFetch::new(DoorPorter(callbacks.clone()));
-    let remote = HttpRemote::new(protocol, fetch.clone(), BrowserClock);
-    (DoorRemote::Standard(remote), Some(fetch))
+    let remote = match &options.remote.profile {
+        None => DoorRemote::Standard(HttpRemote::new(protocol, fetch.clone(), BrowserClock)),
+        Some(profile) => {
+            let within = |error: SyncError| {
+                let path = error.path.clone().unwrap_or_default();
+                error.at(["remote.profile.", &*path].concat())
+            };
+            let profile = RestProfile::parse(profile).map_err(within)?;
+            let rest = Rest::new(profile, &**base_url).scoped(&*options.remote.scope);
+            let rest = match options.remote.timeout {
+                Some(timeout) => rest.within(timeout),
+                None => rest,
+            };
+            DoorRemote::Rest(HttpRemote::new(rest, fetch.clone(), BrowserClock))
+        }
+    };
+    Ok((remote, Some(fetch)))
 }
 
 impl Inner {

@@ -24,8 +24,12 @@ pub(super) struct Options {
 }
 
 pub(super) struct RemoteOptions {
-    /// Of the standard protocol; a custom remote has none.
+    /// Of the standard protocol and of profiles; a custom remote has none.
     pub(super) base_url: Option<String>,
+    /// Of a backend that is described: the text of its profile.
+    pub(super) profile: Option<String>,
+    /// What it asks for where the application declares no scopes.
+    pub(super) scope: String,
     pub(super) timeout: Option<Millis>,
     pub(super) gzip: bool,
     pub(super) digest: bool,
@@ -65,6 +69,8 @@ impl Options {
             tenant: optional(&given, "tenant")?,
             remote: RemoteOptions {
                 base_url: remote.text("baseUrl"),
+                profile: remote.raw("profile").map(str::to_owned),
+                scope: remote.text("scope").unwrap_or_default(),
                 timeout: remote.number("timeout").map(Millis),
                 gzip: flag(&remote, "gzip"),
                 digest: flag(&remote, "digest"),
@@ -119,6 +125,7 @@ fn collection(raw: &Json) -> Option<(String, CollectionRules)> {
         coalesce: given.flag("coalesce")?,
         priority: priority(&given.text("priority")?)?,
         references: references.iter().map(reference).collect::<Option<_>>()?,
+        read_only: false,
     };
     Some((given.text("name")?, rules))
 }

@@ -287,7 +287,7 @@ impl Gather {
                     }
                 }
                 Root::Quarantine(place) => self.get("quarantine", vec![text(place)]),
-                Root::Named(_) => {}
+                Root::Named(_) | Root::Bases => {}
                 Root::Op(id) => {
                     self.scan("outbox", Some("ids"), vec![text(id.to_string())]);
                     self.get("settled", vec![text(id.to_string())]);
@@ -377,10 +377,14 @@ impl Gather {
                 self.scan("outbox", Some("group"), vec![text(group.to_string())]);
             }
         }
-        let leaves = by_ready || as_member || self.reads_all();
-        if leaves && self.snapshot.meta.aliases > 0 {
-            self.get("records", entity(&op.key));
-            self.named_records(&op);
+        if by_ready || as_member || self.reads_all() {
+            let aliases = self.snapshot.meta.aliases > 0;
+            if aliases || self.need.roots.contains(&Root::Bases) {
+                self.get("records", entity(&op.key));
+            }
+            if aliases {
+                self.named_records(&op);
+            }
         }
         if self.need.edges {
             self.follow(&op);

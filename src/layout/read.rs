@@ -454,6 +454,7 @@ pub(super) fn conflict(from: &mut Reader<'_>) -> Option<Conflict> {
         stamp: None,
         fields: Vec::new(),
         at: Wall(0),
+        token: None,
         asks: Asks::Person,
         resolved: None,
     };
@@ -471,6 +472,7 @@ pub(super) fn conflict(from: &mut Reader<'_>) -> Option<Conflict> {
             "stamp" => row.stamp = from.maybe(stamp)?,
             "fields" => row.fields = items(from, path)?,
             "at" => row.at = wall(from)?,
+            "token" => row.token = from.maybe(Reader::string)?,
             "asks" => row.asks = asks(from)?,
             "resolved" => row.resolved = from.maybe(resolved)?,
             _ => from.skip()?,

@@ -346,6 +346,7 @@ mod tests {
             stamp: Some(stamp()),
             fields: vec![Path::field("table")],
             at: Wall(NOW),
+            token: None,
             asks: Asks::Person,
             resolved,
         }
@@ -613,7 +614,8 @@ mod tests {
         let deciders = [Decider::Policy, Decider::Callback, Decider::Person, Decider::Person];
         for (kind, by) in kinds.into_iter().zip(deciders) {
             let resolved = Resolved { by, choice: "mine".into(), at: Wall(NOW), call: Some(id(5)) };
-            let whole = Conflict { kind, ..conflict(Some(resolved)) };
+            let token = Some("cf_91".to_owned());
+            let whole = Conflict { kind, token, ..conflict(Some(resolved)) };
             agrees(&whole, write::conflict, read::conflict);
             let bare = Conflict {
                 base: None,

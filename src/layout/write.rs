@@ -441,6 +441,7 @@ pub(super) fn conflict(out: &mut Out, conflict: &Conflict) {
     out.maybe("stamp", conflict.stamp.as_ref(), stamp);
     out.list("fields", &conflict.fields, path);
     out.number("at", conflict.at.0);
+    out.some("token", conflict.token.as_ref(), string);
     out.name("asks");
     out.unit(match conflict.asks {
         Asks::Callback => "Callback",

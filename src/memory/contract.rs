@@ -235,6 +235,7 @@ fn conflict(key: &EntityKey, op: OpId) -> Conflict {
         stamp: None,
         fields: Vec::new(),
         at: Wall(5),
+        token: None,
         asks: Asks::Person,
         resolved: None,
     }

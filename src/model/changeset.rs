@@ -86,6 +86,8 @@ pub enum Root {
     Quarantine(String),
     /// With [`Root::Ready`]: the records that leaving operations name, by collection and declaration.
     Named(Map<String, References>),
+    /// With [`Root::Ready`]: the records of what leaves.
+    Bases,
 }
 
 impl Need {

@@ -46,6 +46,9 @@ pub struct Conflict {
     pub fields: Vec<Path>,
     /// When it was found.
     pub at: Wall,
+    /// What the server calls it, where it wants to be told the decision.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token: Option<String>,
     /// Who is asked.
     pub asks: Asks,
     /// How it ended.

@@ -78,6 +78,8 @@ codes! {
     InvalidOptions = "invalid-options", false;
     /// Not declared at `open`.
     UnknownCollection = "unknown-collection", false;
+    /// The backend takes no writes of the collection.
+    ReadOnly = "read-only", false;
     /// No such record, operation or conflict.
     NotFound = "not-found", false;
     /// The record was removed.

@@ -22,6 +22,12 @@ macro_rules! id {
                 Self(Uuid::from_bytes(bytes))
             }
 
+            /// Its sixteen bytes.
+            #[must_use]
+            pub fn bytes(self) -> [u8; 16] {
+                *self.0.as_bytes()
+            }
+
             /// From its text.
             #[must_use]
             pub fn parse(text: &str) -> Option<Self> {

@@ -154,6 +154,12 @@ impl Document {
         Self::from_json(Json::parse(text)?)
     }
 
+    /// An object without members.
+    #[must_use]
+    pub fn empty() -> Self {
+        Self(Json("{}".into()))
+    }
+
     /// Takes a value that is an object.
     pub fn from_json(json: Json) -> Result<Self, JsonError> {
         if !json.is_object() {

@@ -33,6 +33,10 @@ pub struct Capabilities {
     pub groups: bool,
     /// Changes leave as whole records.
     pub whole_record: bool,
+    /// Changes leave as merge patches.
+    pub patches: bool,
+    /// The backend keeps no memory of what it applied: a repeat that meets a conflict may have been applied before.
+    pub weak_replay: bool,
     /// The backend wants a pull before a push.
     pub pull_first: bool,
     /// Records have versions that can be compared.

@@ -48,6 +48,8 @@ pub struct CollectionRules {
     pub priority: Priority,
     /// Members that hold the id of a record in another collection.
     pub references: References,
+    /// The backend takes no writes of it.
+    pub read_only: bool,
 }
 
 impl Default for CollectionRules {
@@ -58,6 +60,7 @@ impl Default for CollectionRules {
             coalesce: true,
             priority: Priority::Normal,
             references: Map::new(),
+            read_only: false,
         }
     }
 }
@@ -81,6 +84,12 @@ impl Rules {
 }
 
 impl CollectionRules {
+    /// The same with one strategy for everything that no rule of a member settles.
+    #[must_use]
+    pub fn with_policies(&self, strategy: Strategy) -> Self {
+        Self { policies: Policies::all(strategy), ..self.clone() }
+    }
+
     /// The rule of a member, and of everything in it.
     #[must_use]
     pub fn field(&self, path: &Path) -> Option<&FieldRule> {

@@ -97,6 +97,9 @@ pub fn in_page(page: &PullPage, rules: &Rules) -> Vec<Root> {
     let mut roots = Vec::new();
     for change in &page.changes {
         roots.extend(change.op.map(Root::Echo));
+        // The record that the row says we made, by our own name for it.
+        let own = change.own.as_ref().map(|own| EntityKey::new(&*change.key.collection, &**own));
+        roots.extend(own.map(Root::Record));
         if let Some(document) = change.presence.document() {
             names(&change.key.collection, document, rules, &mut roots);
         }
@@ -108,6 +111,10 @@ pub fn in_page(page: &PullPage, rules: &Rules) -> Vec<Root> {
 #[must_use]
 pub fn in_reply(batch: &Batch, reply: &PushReply, rules: &Rules) -> Vec<Root> {
     let mut roots = Vec::new();
+    if let Some(page) = &reply.page {
+        roots.extend(page.changes.iter().map(|change| Root::Pulled(change.key.clone())));
+        roots.extend(in_page(page, rules));
+    }
     for departure in &batch.operations {
         if let Some(rules) = rules.collections.get(&departure.collection) {
             let named = named_by(&departure.intent, &rules.references);

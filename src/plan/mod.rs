@@ -11,6 +11,7 @@ pub mod pull;
 pub mod push;
 pub mod resolve;
 pub mod restore;
+mod shape;
 pub mod strategy;
 pub mod tidy;
 pub mod transfer;

@@ -6,8 +6,8 @@ use super::identity::is_retired;
 use super::push::fence;
 use super::transfer::IMPORTED;
 use crate::model::{
-    Base, Changeset, Ctx, Cursor, CursorRow, Decision, EntityKey, Fate, OpState, Parked, PullPage,
-    Quarantine, RemoteChange, Rules, Scope, Snapshot, Unreadable,
+    Base, Changeset, Ctx, Cursor, CursorRow, Decision, EntityKey, Fate, OpState, Operation, Parked,
+    PullPage, Quarantine, RemoteChange, Rules, Scope, Seq, Snapshot, Unreadable,
 };
 
 /// What a page did.
@@ -48,23 +48,33 @@ pub fn apply(
         let repeated = row.cursor.as_ref() == Some(&page.next);
         return Decision::nothing(Ok(if repeated { Pulled::Repeated } else { Pulled::Moved }));
     }
-    let unread = unread(s, scope, page);
-    let quarantine = unread.iter().fold(s.meta.quarantine, Quarantine::with);
-    let limits = &rules.limits;
-    if !unread.is_empty()
-        && (quarantine.rows > limits.quarantine_rows || quarantine.bytes > limits.quarantine_bytes)
-    {
+    let Some(unread) = unread(s, scope, page, rules) else {
         return Decision::nothing(Ok(Pulled::Unreadable));
-    }
+    };
     // What verdicts said before its first page may be of a time that the server has lost again.
     row.generation += u32::from(row.rebuilding && from.is_none());
     let mut draft = Draft::new(s, rules, ctx);
     draft.building = row.rebuilding.then_some(row.generation);
     draft.learn_time(page.time);
+    let (records, echoes) = store(&mut draft, &mut row, page, unread);
+    if !page.more {
+        end(&mut draft, &mut row);
+    }
+    draft.out.cursors.push(row);
+    draft.finish(|notice| Ok(Pulled::Applied { records, echoes, notice }))
+}
+
+/// What a page says, and how far it reaches: how many records it moved, and how many operations it showed to be applied.
+fn store(
+    draft: &mut Draft<'_>,
+    row: &mut CursorRow,
+    page: &PullPage,
+    unread: Vec<Unreadable>,
+) -> (u32, u32) {
     let (mut records, mut echoes) = (0, 0);
     // Names come before all else: what is said of one record may name another.
     for change in &page.changes {
-        introduce(&mut draft, change);
+        introduce(draft, change);
     }
     for change in &page.changes {
         let key = draft.own_key(&change.key);
@@ -72,9 +82,9 @@ pub fn apply(
         if is_retired(name, &key, &change.key) {
             continue;
         }
-        let base = base_of(&draft, change);
-        echoes += u32::from(echo(&mut draft, &key, change, &base));
-        if take(&mut draft, &key, base, scope, &row) {
+        let base = base_of(draft, change);
+        echoes += u32::from(echo(draft, &key, change, &base));
+        if take(draft, &key, base, row) {
             records += 1;
         }
     }
@@ -83,21 +93,39 @@ pub fn apply(
     // Which record such a change is of, nobody knows: that it was not brought is no deletion (R2).
     row.spares |= row.rebuilding && !page.unreadable.is_empty();
     row.cursor = Some(page.next.clone());
-    if !page.more {
-        end(&mut draft, &mut row);
-    }
-    draft.out.cursors.push(row);
-    draft.finish(|notice| Ok(Pulled::Applied { records, echoes, notice }))
+    (records, echoes)
 }
 
-/// What of a page cannot be read and is not in quarantine yet.
-fn unread(s: &Snapshot, scope: &Scope, page: &PullPage) -> Vec<Unreadable> {
+/// Changes that came with the answer to a push, from `from` on. They end no pull. Where somebody has pulled since, or more of them
+/// cannot be read than is kept aside, they are left: the next pull brings them again.
+pub(super) fn take_page(
+    draft: &mut Draft<'_>,
+    s: &Snapshot,
+    from: Option<&Cursor>,
+    page: &PullPage,
+) {
+    let row = s.cursors.values().find(|row| !row.rebuilding && row.cursor.as_ref() == from);
+    if let Some(mut row) = row.cloned()
+        && let Some(unread) = unread(s, &row.scope, page, draft.rules)
+    {
+        store(draft, &mut row, page, unread);
+        draft.out.cursors.push(row);
+    }
+}
+
+/// What of a page cannot be read and is not in quarantine yet; nothing where that is more than the quarantine takes.
+fn unread(s: &Snapshot, scope: &Scope, page: &PullPage, rules: &Rules) -> Option<Vec<Unreadable>> {
     let places = places(scope, page).into_iter();
-    places
+    let unread: Vec<Unreadable> = places
         .zip(&page.unreadable)
         .map(|(place, text)| Unreadable { place, text: text.clone() })
         .filter(|row| !s.kept_aside.contains(&row.place))
-        .collect()
+        .collect();
+    let quarantine = unread.iter().fold(s.meta.quarantine, Quarantine::with);
+    let limits = &rules.limits;
+    let fits =
+        quarantine.rows <= limits.quarantine_rows && quarantine.bytes <= limits.quarantine_bytes;
+    (unread.is_empty() || fits).then_some(unread)
 }
 
 /// The places in quarantine of what of a page cannot be read.
@@ -120,6 +148,9 @@ fn first_row(scope: &Scope) -> CursorRow {
 
 /// A change that our own create made, under another id: that is what the server calls our record (R16).
 fn introduce(draft: &mut Draft<'_>, change: &RemoteChange) {
+    if let Some(own) = &change.own {
+        return introduce_by_name(draft, change, own);
+    }
     let Some(op) = change.op.and_then(|id| draft.find(id)) else { return };
     let (key, away) = (op.key.clone(), op.is_away());
     let acked = matches!(op.state, OpState::Acked { .. });
@@ -127,6 +158,16 @@ fn introduce(draft: &mut Draft<'_>, change: &RemoteChange) {
     let named = draft.records.get(&key).is_some_and(|record| record.server_id.is_some());
     let ours = op.is_create() && key.collection == change.key.collection;
     if ours && (away || !named && (acked || elsewhere)) {
+        draft.name(&key, &change.key.id);
+    }
+}
+
+/// A row that says what its maker calls the record. Only a record that was made here and has no other name yet can be the one.
+fn introduce_by_name(draft: &mut Draft<'_>, change: &RemoteChange, own: &str) {
+    let key = EntityKey::new(&*change.key.collection, own);
+    let unnamed = draft.records.get(&key).is_some_and(|record| record.server_id.is_none());
+    let made = |seq: &Seq| draft.op(*seq).is_some_and(Operation::is_create);
+    if unnamed && draft.queue(&key).iter().any(made) {
         draft.name(&key, &change.key.id);
     }
 }
@@ -172,13 +213,7 @@ fn base_of(draft: &Draft<'_>, change: &RemoteChange) -> Base {
 }
 
 /// Stores a change. While everything is pulled anew nobody sees it yet (R25).
-fn take(
-    draft: &mut Draft<'_>,
-    key: &EntityKey,
-    base: Base,
-    scope: &Scope,
-    row: &CursorRow,
-) -> bool {
+fn take(draft: &mut Draft<'_>, key: &EntityKey, base: Base, row: &CursorRow) -> bool {
     if draft.building.is_some() {
         return draft.shade(key, &base);
     }
@@ -186,7 +221,7 @@ fn take(
     let older = draft.records.get(key).is_some_and(|record| record.generation < row.generation);
     if moved || older {
         let record = draft.record_mut(key);
-        record.scope = Some(scope.clone());
+        record.scope = Some(row.scope.clone());
         record.generation = row.generation;
     }
     moved

@@ -3,11 +3,13 @@
 use super::Deposed;
 use super::draft::{Draft, Notice};
 use super::identity::{outward, server_id};
+use super::pull::take_page;
+use super::shape::shaped;
 use crate::model::map::sort_by;
 use crate::model::{
-    Assumed, Base, Batch, Changeset, Ctx, Decision, Departure, Epoch, Fate, GroupId, Halt, Intent,
-    Map, Millis, OpState, Operation, Outcome, Presence, PushReply, Rules, Sent, Seq, Set, Snapshot,
-    Term, Theirs, Version, Wall,
+    Assumed, Base, Batch, Changeset, Ctx, Cursor, Decision, Departure, Epoch, Fate, GroupId, Halt,
+    Intent, Map, Millis, OpState, Operation, Outcome, Presence, PushReply, Rules, Sent, Seq, Set,
+    Snapshot, Term, Theirs, Version, Wall,
 };
 use crate::planted::{self, Bug};
 
@@ -93,7 +95,7 @@ pub fn claim(
                 Assumed::At(version) => Some(version.clone()),
                 Assumed::Nothing | Assumed::After(_) | Assumed::Unknown => None,
             },
-            action: outward(s, &op.key, &op.intent, rules),
+            action: as_sent(s, &op, rules),
             stamp: op.stamp,
         });
         if !matches!(op.state, OpState::InFlight { .. }) {
@@ -109,7 +111,7 @@ pub fn claim(
             own: op.key.id.clone(),
             id: sent.id.clone(),
             intent: sent.action.clone().unwrap_or_else(|| op.intent.clone()),
-            decides: None,
+            decides: decides(&op.intent),
             assumed: sent.assumed.clone(),
             stamp: sent.stamp,
             device: sent.device,
@@ -125,7 +127,35 @@ pub fn claim(
         changes.ops.insert(op.seq, op);
     }
     changes.keep_meta(&s.meta, meta);
-    Decision { changes, output: Ok(Claimed { batch: Batch { operations, cursor: None }, next_due: s.next_due }) }
+    Decision {
+        changes,
+        output: Ok(Claimed {
+            batch: Batch { operations, cursor: cursor(s) },
+            next_due: s.next_due,
+        }),
+    }
+}
+
+/// What a wire is told where that is not the intent: in its own shape, and by the server's names.
+fn as_sent(s: &Snapshot, op: &Operation, rules: &Rules) -> Option<Intent> {
+    let record = s.records.get(&op.key);
+    let base = record.and_then(|record| record.base.as_ref()).map(|base| &base.presence);
+    let shaped = shaped(op, base, rules);
+    outward(s, &op.key, shaped.as_ref().unwrap_or(&op.intent), rules).or(shaped)
+}
+
+/// What the server calls the conflict that an operation decides.
+fn decides(intent: &Intent) -> Option<String> {
+    match intent {
+        Intent::Resolve(resolve) => resolve.token.clone(),
+        Intent::Create(_) | Intent::Change(_) | Intent::Replace(_) | Intent::Delete => None,
+    }
+}
+
+/// How far was pulled, for answers that go on from there. What is being pulled anew goes its own way (R25).
+fn cursor(s: &Snapshot) -> Option<Cursor> {
+    let row = s.cursors.values().find(|row| !row.rebuilding)?;
+    row.cursor.clone()
 }
 
 /// What is left of a transaction, which leaves in one piece (R14): in order, but a create before what names its record, wherever
@@ -252,9 +282,12 @@ pub fn settle(
             }
         }
     }
+    draft.meta.pull_due |= settled.applied > 0;
     if reply.halt.is_none() {
         draft.meta.last_push = Some(ctx.now);
-        draft.meta.pull_due |= settled.applied > 0;
+    }
+    if let Some(page) = &reply.page {
+        take_page(&mut draft, s, batch.cursor.as_ref(), page);
     }
     draft.finish(|notice| Ok(Settled { notice, ..settled }))
 }
@@ -375,7 +408,7 @@ fn settle_one(draft: &mut Draft<'_>, seq: Seq, outcome: &Outcome, settled: &mut 
             let message = "a conflict with the version that the operation was made on";
             refuse(draft, seq, ("protocol-error", message), false, settled);
         }
-        Outcome::Conflict { theirs, .. } => {
+        Outcome::Conflict { theirs, token, .. } => {
             settled.conflicts += 1;
             let base = match theirs {
                 Theirs::Live { document, version, stamp } => Some(Base {
@@ -401,10 +434,13 @@ fn settle_one(draft: &mut Draft<'_>, seq: Seq, outcome: &Outcome, settled: &mut 
                     draft.take_base(&key, base);
                 }
             }
+            draft.token.clone_from(token);
+            draft.repeated = draft.rules.wire.weak_replay && op.sends > 1;
             match draft.open_conflict(&key).filter(|_| op.is_create()).cloned() {
                 Some(conflict) => draft.join_conflict(seq, &conflict),
                 None => draft.decide(seq, true),
             }
+            (draft.token, draft.repeated) = (None, false);
         }
         Outcome::Rejected { code, .. } if is_delete && (code == "not-found" || code == "gone") => {
             settled.applied += 1;

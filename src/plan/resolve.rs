@@ -11,7 +11,7 @@ use crate::model::references::named_by;
 use crate::model::{
     Assumed, Before, Choice, Code, CollectionRules, Conflict, ConflictId, Ctx, Decider, Decision,
     Document, Edit, EntityKey, Fate, Intent, OpId, OpState, Operation, Parked, Path, Presence,
-    Priority, Resolved, Rules, Seq, Side, Slot, Snapshot, SyncError,
+    Priority, Resolve, Resolved, Rules, Seq, Side, Slot, Snapshot, SyncError, Version,
 };
 
 /// What became of a decision.
@@ -114,6 +114,7 @@ pub(super) fn settle(
         Some((intent, before)) => {
             let version = draft.base(&conflict.key).and_then(|base| base.version.clone());
             let assumed = version.map_or(Assumed::Unknown, Assumed::At);
+            let (intent, before) = told(conflict, chosen).unwrap_or((intent, before));
             let derived = replace_all(draft, &waiting, intent, before, assumed);
             draft.moved.extend(&waiting);
             if let Some(derived) = derived {
@@ -224,6 +225,14 @@ fn between(theirs: &Presence, chosen: &Presence) -> Option<(Intent, Before)> {
         }
         (Presence::Deleted, Presence::Deleted) => None,
     }
+}
+
+/// The decision in words of its own, where the server knows the conflict by a name and has such words.
+fn told(conflict: &Conflict, chosen: &Presence) -> Option<(Intent, Before)> {
+    let token = conflict.token.clone()?;
+    let (theirs, _) = conflict.theirs.document().zip(chosen.document())?;
+    let resolve = Resolve { token: Some(token), chosen: chosen.clone() };
+    Some((Intent::Resolve(resolve), Before::Whole(Some(theirs.clone()))))
 }
 
 /// A choice as what it stands for; nothing where it does not fit the conflict.

@@ -160,6 +160,10 @@ fn accept(
         let message = format!("no collection `{}` was declared", write.key.collection);
         return Err(SyncError::new(Code::UnknownCollection, message));
     };
+    if collection.read_only {
+        let message = ["the backend takes no writes of `", &*write.key.collection, "`"].concat();
+        return Err(SyncError::new(Code::ReadOnly, message));
+    }
     let key = s.own_key(&write.key);
     let view = draft.view(&key);
     let action = in_own_ids(s, &write.action, &collection.references)?;

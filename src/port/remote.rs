@@ -2,7 +2,7 @@
 
 use std::future::Future;
 
-use crate::model::{Batch, Cursor, Halt, PullPage, PushReply, Scope};
+use crate::model::{Batch, Cursor, DeviceId, Halt, PullPage, PushReply, Scope};
 
 /// A server. A failure is data: nothing here throws.
 pub trait Remote {
@@ -15,6 +15,11 @@ pub trait Remote {
         scope: &Scope,
         cursor: Option<&Cursor>,
     ) -> impl Future<Output = Result<PullPage, Halt>>;
+
+    /// Whose pulls these are: some wires want to know.
+    fn pulls_for(&self, device: DeviceId) {
+        let _ = device;
+    }
 
     /// What the backend can do.
     fn capabilities(&self) -> crate::model::Capabilities;

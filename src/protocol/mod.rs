@@ -2,6 +2,9 @@
 //! [`HttpRemote`] carries them through a [`Fetch`](crate::port::Fetch).
 
 mod http;
+mod instant;
+pub mod preset;
+mod profile;
 mod remote;
 mod standard;
 pub mod status;
@@ -10,11 +13,15 @@ pub mod status;
 #[cfg(not(target_arch = "wasm32"))]
 mod tests;
 
-use crate::model::{Batch, Capabilities, Cursor, Halt, PullPage, PushReply, Scope, Wall};
+use crate::model::{Batch, Capabilities, Cursor, DeviceId, Halt, PullPage, PushReply, Scope, Wall};
 use crate::port::{HttpRequest, HttpResponse};
 
+pub use profile::{Paging, Rest, RestProfile};
 pub use remote::HttpRemote;
 pub use standard::Standard;
+
+/// A body below this is not worth compressing: it fills one packet as it is.
+pub const GZIP_FROM: usize = 1_024;
 
 /// A push under way: a batch, and what the server has said of it so far. A wire may need several requests for one batch.
 #[derive(Debug)]
@@ -40,6 +47,11 @@ impl<'a> Push<'a> {
 /// One backend's way to say push and pull. A failure of a whole request is a [`Halt`]; nothing here throws, and what is
 /// not understood is never taken as success (P36).
 pub trait Protocol {
+    /// Whose pulls these are: some wires want to know.
+    fn pulls_for(&self, device: DeviceId) {
+        let _ = device;
+    }
+
     /// What the backend can do.
     fn capabilities(&self) -> Capabilities;
 

@@ -1,8 +1,8 @@
 //! The remote made of a protocol and a fetch.
 
-use super::{Protocol, Push};
 use super::status::of_error;
-use crate::model::{Batch, Capabilities, Cursor, Halt, PullPage, PushReply, Scope};
+use super::{Protocol, Push};
+use crate::model::{Batch, Capabilities, Cursor, DeviceId, Halt, PullPage, PushReply, Scope};
 use crate::port::{Clock, Fetch, HttpRequest, HttpResponse, Remote};
 
 /// A server behind HTTP.
@@ -17,6 +17,11 @@ impl<P: Protocol, F: Fetch, C: Clock> HttpRemote<P, F, C> {
     /// Puts the parts together. The clock is asked for the time of day alone, for a `Retry-After` that is a date.
     pub fn new(protocol: P, fetch: F, clock: C) -> Self {
         Self { protocol, fetch, clock }
+    }
+
+    /// What is spoken.
+    pub fn protocol(&self) -> &P {
+        &self.protocol
     }
 
     /// One exchange. After a 401 it is tried once more with a new token (P32): the request had no effect.
@@ -69,6 +74,10 @@ impl<P: Protocol, F: Fetch, C: Clock> Remote for HttpRemote<P, F, C> {
         let mut page = self.protocol.decode_pull(cursor, &answer, self.clock.wall())?;
         page.bytes = bytes(&request, &answer);
         Ok(page)
+    }
+
+    fn pulls_for(&self, device: DeviceId) {
+        self.protocol.pulls_for(device);
     }
 
     fn capabilities(&self) -> Capabilities {

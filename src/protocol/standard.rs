@@ -1,8 +1,8 @@
 //! Holdfast's own protocol; docs/protocol.md is its specification.
 
-use super::{Protocol, Push};
 use super::http::{escape, join};
 use super::status::{self, Ask, LONGEST_WAIT, is_marked};
+use super::{Protocol, Push};
 use crate::model::Map;
 use crate::model::json::quote;
 use crate::model::scan::Reader;
@@ -72,6 +72,7 @@ impl Protocol for Standard {
             pull_first: false,
             versions: true,
             times: true,
+            ..Capabilities::default()
         }
     }
 

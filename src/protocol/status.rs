@@ -2,6 +2,7 @@
 //! protocols.
 
 use super::http::is_json;
+use super::instant;
 use crate::model::scan::Reader;
 use crate::model::{Halt, Millis, Wall};
 use crate::port::{FetchError, HttpResponse};
@@ -116,10 +117,7 @@ fn date(text: &str) -> Option<Wall> {
     if !known || !sound || !(1970..=9999).contains(&year) {
         return None;
     }
-    // Days since 1970 in the calendar whose year begins in March: then the leap day is the last one.
-    let (year, month) = if month < 2 { (year - 1, month + 10) } else { (year, month - 2) };
-    let days = 365 * year + year / 4 - year / 100 + year / 400 + (153 * month + 2) / 5 + day;
-    let days = days.checked_sub(719_469)?;
+    let days = instant::days(year, month, day)?;
     Some(Wall((((days * 24 + hour) * 60 + minute) * 60 + second) * 1_000))
 }
 

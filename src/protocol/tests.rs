@@ -13,7 +13,8 @@ use super::status::{Ask, check, is_marked};
 use super::{HttpRemote, Protocol, Push, Standard};
 use crate::model::{
     Batch, Cursor, Departure, DeviceId, Document, Edit, EntityKey, GroupId, Halt, Intent, Json,
-    Millis, Mono, OpId, Outcome, Path, Presence, PullPage, Scope, Seq, Stamp, Theirs, Version, Wall,
+    Millis, Mono, OpId, Outcome, Path, Presence, PullPage, Scope, Seq, Stamp, Theirs, Version,
+    Wall,
 };
 use crate::port::{Clock, Fetch, FetchError, HttpRequest, HttpResponse, Method, Remote};
 

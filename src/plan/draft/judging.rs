@@ -265,6 +265,9 @@ impl Draft<'_> {
                     }
                     _ => op.clone(),
                 });
+            let cautious = rules.with_policies(Strategy::ServerWins);
+            // It may have been applied before, and what was written over it since would be lost.
+            let rules = if self.repeated { &cautious } else { rules };
             strategy::judge(moved.as_ref().unwrap_or(op), &base, rules)
         };
         let assumed = base.version.clone().map_or(Assumed::Unknown, Assumed::At);
@@ -420,6 +423,7 @@ impl Draft<'_> {
             version: base.version.clone(),
             stamp: base.stamp,
             at: self.ctx.now,
+            token: self.token.clone(),
             asks,
             resolved: None,
             key,

@@ -23,7 +23,7 @@ use crate::model::{
     Asks, Assumed, Base, Before, Changeset, Conflict, ConflictId, ConflictKind, Ctx, Decider,
     Decision, Document, Edit, EntityKey, Epoch, Fate, GroupId, Intent, JournalLine, Meta, OpId,
     OpState, Operation, Parked, Path, Presence, Quarantine, Record, Resolved, Rules, Seq, Settled,
-    Slot, Snapshot, Unreadable, Version,
+    Slot, Snapshot, Strategy, Unreadable, Version,
 };
 use crate::model::{edit, operation};
 use crate::planted::{self, Bug};
@@ -67,6 +67,10 @@ pub(super) struct Draft<'a> {
     /// Operations that a person's decision put elsewhere or set free.
     pub(super) moved: Vec<Seq>,
     ids: u32,
+    /// What the server calls the conflict that is being judged.
+    pub(super) token: Option<String>,
+    /// The operation that is being judged left before, and the server cannot say whether it was applied then.
+    pub(super) repeated: bool,
 }
 
 /// Ids below this are the caller's: the operation and the record of a write.
@@ -102,6 +106,8 @@ impl<'a> Draft<'a> {
             groups: Set::new(),
             moved: Vec::new(),
             ids: FIRST_ID,
+            token: None,
+            repeated: false,
         }
     }
 
