@@ -14,8 +14,9 @@ use holdfast::model::{
     Version, Wall, edit, json::quote,
 };
 use holdfast::port::HttpResponse;
+use holdfast::protocol::preset::PRESETS;
 use holdfast::protocol::status::{self, Ask};
-use holdfast::protocol::{Protocol, Standard};
+use holdfast::protocol::{Protocol, Push, Rest, RestProfile, Standard};
 use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -28,6 +29,12 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("push_answer", push_answer),
     ("pull_answer", pull_answer),
     ("answer_status", answer_status),
+    ("rest_auraconnect", |text| rest(0, text)),
+    ("rest_auraconnect_mobile", |text| rest(1, text)),
+    ("rest_trackvault", |text| rest(2, text)),
+    ("rest_arxos", |text| rest(3, text)),
+    ("rest_paytrack", |text| rest(4, text)),
+    ("profile", profile),
     ("document", document),
     ("merge_patch", merge_patch),
     ("row_records", |text| row("records", text)),
@@ -501,4 +508,54 @@ fn changeset(store: &str, s: &Snapshot) -> Changeset {
     set.journal = s.journal.values().cloned().collect();
     set.aliases = s.aliases.iter().map(|(named, own)| (named.clone(), own.clone())).collect();
     set
+}
+
+/// An answer to a push and to a pull, in the words of one of the five backends. The text may be any of its answers; a first line
+/// that is a number is the status.
+fn rest(preset: usize, text: &str) {
+    let profile = RestProfile::parse(PRESETS[preset].profile).unwrap();
+    let wire = Rest::new(profile, "https://x");
+    let (status, body) = match text.split_once('\n') {
+        Some((first, rest)) if first.parse::<u16>().is_ok() => (first.parse().unwrap(), rest),
+        Some(_) | None => (200, text),
+    };
+    for operations in [1, 2, 4] {
+        let mut batch = batch();
+        batch.operations.truncate(operations);
+        let mut push = Push::new(&batch);
+        for _ in 0..8 {
+            if push.reply.halt.is_some() || wire.ask(&push).is_none() {
+                break;
+            }
+            wire.hear(&mut push, &answer(status, body), NOW);
+        }
+        let mut seen = BTreeSet::new();
+        for (op, outcome) in &push.reply.outcomes {
+            assert!(batch.operations.iter().any(|it| it.op == *op), "one of ours");
+            assert!(seen.insert(*op), "one verdict for each");
+            bounded(outcome);
+        }
+    }
+    for from in [None, Some(Cursor("a".to_owned())), Some(Cursor(body.to_owned()))] {
+        let _ = wire.encode_pull(&Scope::all(), from.as_ref());
+        let Ok(page) = wire.decode_pull(from.as_ref(), &answer(status, body), NOW) else {
+            continue;
+        };
+        assert!(!page.next.0.is_empty());
+        assert!(!(page.more && Some(&page.next) == from.as_ref()), "P8: progress");
+        let keys: BTreeSet<_> = page.changes.iter().map(|it| it.key.clone()).collect();
+        assert_eq!(keys.len(), page.changes.len(), "a record once");
+    }
+}
+
+/// A profile that an application wrote: taken, or refused with the place.
+fn profile(text: &str) {
+    match RestProfile::parse(text) {
+        Ok(profile) => {
+            let wire = Rest::new(profile, "https://x");
+            let _ = wire.ask(&Push::new(&batch()));
+            let _ = wire.encode_pull(&Scope::all(), None);
+        }
+        Err(error) => assert!(error.path.is_some()),
+    }
 }

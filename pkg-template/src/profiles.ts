@@ -1,4 +1,4 @@
-// Printed from src/protocol/preset/*.json by `cargo test --test presets -- --ignored`; not edited by hand.
+// Printed from src/protocol/preset/*.json by `cargo test --test scenarios write_the_profiles -- --ignored`.
 import type { RestProfile } from "./types.js";
 
 export const auraConnect: RestProfile = {

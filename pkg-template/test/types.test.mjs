@@ -6,6 +6,8 @@ import { compile } from "./fake.mjs";
 
 const here = (path) => fileURLToPath(new URL(path, import.meta.url));
 
+const PRESETS = ["auraconnect", "auraconnect-mobile", "trackvault", "arxos", "paytrack"];
+
 const setup = readFileSync(here("types/setup.ts"), "utf8");
 const cases = readFileSync(here("types/cases.ts"), "utf8");
 
@@ -34,7 +36,7 @@ test("every line that expects an error has one", () => {
 
 test("every example in the documentation of the types compiles", () => {
   const examples = [];
-  for (const file of ["types", "errors", "load", "remote"]) {
+  for (const file of ["types", "errors", "load", "remote", "presets"]) {
     const text = readFileSync(here(`../src/${file}.ts`), "utf8");
     for (const [, block] of text.matchAll(
       /@example\n((?: \* ?.*\n)+?)(?: \*\n| \* @|(?= \*\/))/g,
@@ -62,7 +64,7 @@ test("every example in the documentation of the types compiles", () => {
   const types = [
     ...readFileSync(here("../src/types.ts"), "utf8").matchAll(/^export (?:type|interface) (\w+)/gm),
   ];
-  const imports = `import { defineRemote, HoldfastError, init, isHoldfastError, monotonic, standard, SyncManager as Manager } from "holdfast";
+  const imports = `import { defineRemote, HoldfastError, init, isHoldfastError, monotonic, presets, rest, standard, SyncManager as Manager } from "holdfast";
 import type { ${types.map((match) => match[1]).join(", ")} } from "holdfast";
 import type {} from "./setup.js";
 `;
@@ -71,6 +73,23 @@ import type {} from "./setup.js";
     files[`example-${n}.ts`] = `${imports}async function example() {\n${body}}\nvoid example;\n`;
   });
   const { status, stdout } = compile("examples", files, { lib: ["ES2023", "DOM", "DOM.Iterable"] });
+  assert.equal(status, 0, stdout);
+});
+
+test("the code of the pages about backends compiles", () => {
+  const pages = ["backends", ...PRESETS.map((name) => `presets/${name}`)];
+  const files = { "setup.ts": setup };
+  for (const page of pages) {
+    const text = readFileSync(here(`../../docs/${page}.md`), "utf8");
+    const blocks = [...text.matchAll(/```ts\n([\s\S]*?)```/g)].map((match) => match[1]);
+    assert.ok(blocks.length >= (page === "backends" ? 3 : 1), page);
+    blocks.forEach((block, n) => {
+      files[`${page.replace("/", "-")}-${n}.ts`] = `${block}\nexport {};\n`;
+    });
+  }
+  const { status, stdout } = compile("backends", files, {
+    lib: ["ES2023", "DOM", "DOM.Iterable", "ESNext.Disposable"],
+  });
   assert.equal(status, 0, stdout);
 });
 

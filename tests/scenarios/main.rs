@@ -29,6 +29,8 @@ mod overlaps;
 #[cfg(test)]
 mod parked;
 #[cfg(test)]
+mod presets;
+#[cfg(test)]
 mod properties;
 #[cfg(test)]
 mod pulls;

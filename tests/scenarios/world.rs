@@ -241,8 +241,8 @@ impl Server {
 
 #[derive(Default)]
 pub(crate) struct Time {
-    now: Cell<u64>,
-    alarms: RefCell<BTreeSet<u64>>,
+    pub(crate) now: Cell<u64>,
+    pub(crate) alarms: RefCell<BTreeSet<u64>>,
 }
 
 impl Clock for Time {
@@ -355,13 +355,7 @@ impl Remote for Wire {
 
     fn capabilities(&self) -> Capabilities {
         let groups = self.server.borrow().groups;
-        Capabilities {
-            groups,
-            whole_record: false,
-            pull_first: false,
-            versions: true,
-            times: false,
-        }
+        Capabilities { groups, versions: true, ..Capabilities::default() }
     }
 }
 

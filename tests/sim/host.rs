@@ -493,7 +493,7 @@ impl Remote for SimRemote {
         let pull_first = self.shared.pull_first;
         let groups = self.shared.oracle.groups;
         let versions = !self.shared.server.borrow().opaque;
-        Capabilities { groups, whole_record: false, pull_first, versions, times: true }
+        Capabilities { groups, pull_first, versions, times: true, ..Capabilities::default() }
     }
 }
 

@@ -13,6 +13,7 @@ import type {
   RemoteContext,
   RemoteOperation,
   RemoteOutcome,
+  RestProfile,
   StandardSchema,
   SyncManager,
 } from "holdfast";
@@ -46,6 +47,8 @@ declare global {
   const operation: RemoteOperation;
   const context: RemoteContext;
   const request: PullRequest;
+  const profile: RestProfile;
+  const shop: RestProfile;
   const error: unknown;
   const url: string;
   const signal: AbortSignal;

@@ -11,7 +11,7 @@ use crate::model::{
     Path, PullPage, Scope, Seq, Stamp, Theirs, Version, Wall,
 };
 use crate::port::{HttpRequest, HttpResponse, Method};
-use crate::protocol::preset::{PRESETS, Preset};
+use crate::protocol::preset::{self, PRESETS, Preset};
 use crate::protocol::{Protocol, Push, Rest, RestProfile};
 
 const NOW: Wall = Wall(1_795_169_760_000);
@@ -321,4 +321,318 @@ fn golden_files_are_spoken_and_understood() {
         }
         assert!(checked > 20, "{}: {checked}", preset.page);
     }
+}
+
+/// An exchange, made ready to be answered in other words.
+struct Exchange {
+    golden: Golden,
+    batch: Option<Batch>,
+    cursor: Option<Cursor>,
+}
+
+impl Exchange {
+    fn new(golden: Golden) -> Self {
+        let pushes = golden.tree["client"].get("batch").is_some();
+        let batch = pushes.then(|| batch(&golden));
+        let cursor = cursor(&golden.tree["client"]);
+        Self { golden, batch, cursor }
+    }
+}
+
+/// The exchanges of a preset that push or pull, and are answered by words.
+fn exchanges(preset: &Preset) -> Vec<Exchange> {
+    let files = golden_files(preset).into_values();
+    let spoken = |it: &Golden| it.text("answer.body").is_some() && it.tree["kind"] != "pending";
+    files.filter(spoken).map(Exchange::new).collect()
+}
+
+/// Reads an answer as what was asked; what holds of every answer, whatever it says, is asserted (R7, P36).
+fn hears(wire: &Rest, exchange: &Exchange, body: &str, status: Option<u16>) -> bool {
+    let mut said = answer(&exchange.golden);
+    said.body = body.to_owned();
+    said.status = status.unwrap_or(said.status);
+    let Some(batch) = &exchange.batch else {
+        let from = exchange.cursor.as_ref();
+        let Ok(page) = wire.decode_pull(from, &said, NOW) else { return false };
+        assert!(!page.next.0.is_empty());
+        assert!(!(page.more && Some(&page.next) == from), "P8: progress");
+        let keys: std::collections::BTreeSet<_> =
+            page.changes.iter().map(|it| it.key.clone()).collect();
+        assert_eq!(keys.len(), page.changes.len(), "a record once");
+        return true;
+    };
+    let mut push = Push::new(batch);
+    wire.hear(&mut push, &said, NOW);
+    let mut seen = Vec::new();
+    for (op, _) in &push.reply.outcomes {
+        assert!(batch.operations.iter().any(|it| it.op == *op), "one of ours");
+        assert!(!seen.contains(op), "one verdict for each");
+        seen.push(*op);
+    }
+    push.reply.halt.is_none()
+}
+
+/// P36: an answer that breaks off anywhere is none.
+#[test]
+fn a_body_cut_anywhere_says_nothing() {
+    for preset in PRESETS {
+        let wire = rest(preset);
+        for exchange in exchanges(preset) {
+            let golden = &exchange.golden;
+            if !matches!(golden.tree["answer"]["status"].as_u64(), Some(200 | 201)) {
+                continue;
+            }
+            let body = golden.text("answer.body").unwrap();
+            for at in (0..body.len()).filter(|at| body.is_char_boundary(*at)) {
+                let name = &golden.tree["name"];
+                assert!(!hears(&wire, &exchange, &body[..at], None), "{name} cut at {at}");
+            }
+        }
+    }
+}
+
+/// P36: a login page, an empty answer, another program's JSON are no answers, with whatever status they come.
+#[test]
+fn what_is_not_ours_ends_nothing() {
+    for preset in PRESETS {
+        let wire = rest(preset);
+        for exchange in exchanges(preset) {
+            for body in
+                ["", "null", "[]", "{}", "<html></html>", r#"{"ok":true}"#, r#"{"results":7}"#]
+            {
+                for status in [200, 201, 302, 400, 422, 500, 502] {
+                    let name = &exchange.golden.tree["name"];
+                    let said = hears(&wire, &exchange, body, Some(status));
+                    assert!(!said, "{name}: {status} {body}");
+                }
+            }
+        }
+    }
+}
+
+/// R7: two verdicts on one operation that differ make the whole answer worthless.
+#[test]
+fn a_contradiction_makes_an_answer_worthless() {
+    for (preset, list) in [(&preset::PAY_TRACK, "results"), (&preset::TRACK_VAULT, "results")] {
+        let golden = golden_files(preset).remove("push-verdicts").unwrap();
+        let mut tree: Value = golden.tree["answer"]["body"].clone();
+        let mut again = tree[list][0].clone();
+        again["version"] = json!(9);
+        tree[list].as_array_mut().unwrap().push(again);
+        let exchange = Exchange::new(golden);
+        assert!(!hears(&rest(preset), &exchange, &tree.to_string(), None), "{}", preset.name);
+    }
+}
+
+/// Every place of a tree, by pointer.
+fn places(tree: &Value, at: &str, found: &mut Vec<String>) {
+    found.push(at.to_owned());
+    match tree {
+        Value::Object(members) => {
+            for (name, value) in members {
+                places(value, &format!("{at}/{name}"), found);
+            }
+        }
+        Value::Array(items) => {
+            for (index, value) in items.iter().enumerate() {
+                places(value, &format!("{at}/{index}"), found);
+            }
+        }
+        _ => {}
+    }
+}
+
+/// P36: a value of another type, anywhere, makes nothing panic, and nothing is taken for a verdict that is not one of ours.
+#[test]
+fn wrong_types_anywhere_are_survived() {
+    let wrong = [json!(null), json!(-1.5), json!("x"), json!([]), json!({"a": 1}), json!(true)];
+    for preset in PRESETS {
+        let wire = rest(preset);
+        for exchange in exchanges(preset) {
+            let body = &exchange.golden.tree["answer"]["body"];
+            let mut all = Vec::new();
+            places(body, "", &mut all);
+            for place in all {
+                for value in &wrong {
+                    let mut changed = body.clone();
+                    *changed.pointer_mut(&place).unwrap() = value.clone();
+                    hears(&wire, &exchange, &changed.to_string(), None);
+                }
+            }
+        }
+    }
+}
+
+/// R2: a row that cannot be read is kept aside with its text; the others count.
+#[test]
+fn a_row_that_cannot_be_read_is_kept_aside() {
+    let golden = golden_files(&preset::PAY_TRACK).remove("pull-next").unwrap();
+    let wire = rest(&preset::PAY_TRACK);
+    let mut said = answer(&golden);
+    said.body = said.body.replacen("\"version\":5", "\"version\":\"five\"", 1);
+    let page = wire.decode_pull(None, &said, NOW).unwrap();
+    assert_eq!((page.changes.len(), page.unreadable.len()), (1, 1));
+    assert!(page.unreadable[0].contains("five"));
+}
+
+/// A cursor of another profile, or none of ours at all, begins anew.
+#[test]
+fn a_cursor_of_somebody_elses_begins_anew() {
+    for preset in [&preset::TRACK_VAULT, &preset::ARX_OS, &preset::AURA_CONNECT_MOBILE] {
+        let wire = rest(preset);
+        let first = wire.encode_pull(&Scope::all(), None);
+        for text in ["", "c1", "[]", "{", r#"{"at":99}"#, r#"{"at":-1,"page":"x"}"#] {
+            let cursor = Cursor(text.to_owned());
+            assert_eq!(wire.encode_pull(&Scope::all(), Some(&cursor)), first, "{text}");
+        }
+    }
+}
+
+/// P5, R7: few calls of one record each; a refusal of one leaves the others alone, and a failure keeps what was said before it.
+#[test]
+fn single_calls_go_on_until_one_fails() {
+    let golden = golden_files(&preset::ARX_OS).remove("single-update").unwrap();
+    let wire = rest(&preset::ARX_OS);
+    let mut batch = batch(&golden);
+    for n in 2..5 {
+        let mut other = batch.operations[0].clone();
+        other.op = OpId::from_bytes([n; 16]);
+        other.id = format!("e-{n}");
+        batch.operations.push(other);
+    }
+    let mut push = Push::new(&batch);
+    let say =
+        |status, body: &str| HttpResponse { status, body: body.to_owned(), ..answer(&golden) };
+    wire.hear(&mut push, &answer(&golden), NOW);
+    assert!(wire.ask(&push).unwrap().url.ends_with("/e-2"));
+    wire.hear(
+        &mut push,
+        &say(400, r#"{"error":"name is required","code":"validation_failed"}"#),
+        NOW,
+    );
+    wire.hear(&mut push, &say(413, "{}"), NOW);
+    assert_eq!(push.reply.halt, None);
+    wire.hear(&mut push, &say(401, "{}"), NOW);
+    assert_eq!(push.reply.halt, Some(Halt::Auth));
+    let codes: Vec<Value> =
+        push.reply.outcomes.iter().map(|(op, it)| said(*op, it)["kind"].clone()).collect();
+    assert_eq!(codes, ["applied", "rejected", "rejected"]);
+    // The record of another request is not the one that was asked about.
+    let mut push = Push::new(&batch);
+    wire.hear(&mut push, &say(200, r#"{"id":"e-9","version":5}"#), NOW);
+    assert_eq!(push.reply.halt, Some(Halt::Protocol));
+}
+
+/// The most that a request takes, devices and endpoints: a batch is as many requests as the wire needs.
+#[test]
+fn a_batch_is_as_many_requests_as_the_wire_needs() {
+    let golden = golden_files(&preset::AURA_CONNECT_MOBILE).remove("push-verdicts").unwrap();
+    let wire = rest(&preset::AURA_CONNECT_MOBILE);
+    let first = batch(&golden).operations.remove(0);
+    let of = |n: u8, collection: &str, device: u8| Departure {
+        op: OpId::from_bytes([n; 16]),
+        own: format!("own-{n}"),
+        id: format!("own-{n}"),
+        collection: collection.to_owned(),
+        device: DeviceId::from_bytes([device; 16]),
+        ..first.clone()
+    };
+    let operations =
+        vec![of(1, "orders", 1), of(2, "shifts", 1), of(3, "orders", 2), of(4, "menu", 1)];
+    let batch = Batch { operations, ..Batch::default() };
+    let mut push = Push::new(&batch);
+    let mut urls = Vec::new();
+    while let Some(request) = wire.ask(&push) {
+        urls.push(request.url.rsplit('/').next().unwrap().to_owned());
+        push.answered += 1;
+    }
+    assert_eq!(urls, ["shifts", "menu", "orders", "orders"], "in the profile's order");
+}
+
+/// A profile that is wrong says where, whatever is wrong.
+#[test]
+fn a_wrong_profile_says_where() {
+    let good: Value = serde_json::from_str(preset::PAY_TRACK.profile).unwrap();
+    let with = |pointer: &str, value: Value| {
+        let mut profile = good.clone();
+        let (above, name) = pointer.rsplit_once('/').unwrap();
+        match profile.pointer_mut(above).unwrap() {
+            Value::Object(members) => drop(members.insert(name.to_owned(), value)),
+            Value::Array(items) => items[name.parse::<usize>().unwrap()] = value,
+            _ => panic!("{pointer}"),
+        }
+        RestProfile::parse(&profile.to_string())
+    };
+    for (pointer, value, path) in [
+        ("/name", json!(7), "name"),
+        ("/nmae", json!("x"), "nmae"),
+        ("/ids", json!("serial"), "ids"),
+        ("/collections", json!({}), "collections"),
+        ("/collections/rates/references", json!({"a": 1}), "collections.rates.references.a"),
+        ("/collections/rates/refs", json!({}), "collections.rates.refs"),
+        ("/limits/operations", json!(-1), "limits.operations"),
+        ("/push/path", json!("/sync/$nobody"), "push.path"),
+        ("/push/body/x", json!("$nothing"), "push.body.x"),
+        ("/push/operation/version", json!("$versoin:0"), "push.operation.version"),
+        ("/push/operation/payload", json!({"a": {"b": "$c"}}), "push.operation.payload.a.b"),
+        ("/push/ours", json!({}), "push.ours"),
+        ("/push/ours/results", json!("array"), "push.ours.results"),
+        ("/push/verdicts/words/success", json!("fine"), "push.verdicts.words.success"),
+        ("/push/verdicts/key", json!({"id": "$nr"}), "push.verdicts.key.id"),
+        ("/push/verdicts/conflict", json!(null), "push.verdicts.conflict"),
+        ("/push/verdicts/rejected/final", json!("x"), "push.verdicts.rejected.final"),
+        ("/pull", json!([]), "pull"),
+        ("/pull/0/paging", json!("offset"), "pull.0.paging"),
+        ("/pull/0/next", json!(""), "pull.0.next"),
+        ("/pull/0/collection", json!("nobody"), "pull.0.collection"),
+        ("/pull/0/row/docment", json!("x"), "pull.0.row.docment"),
+        ("/errors/ours", json!({}), "errors.ours"),
+    ] {
+        let error = with(pointer, value).expect_err(pointer);
+        assert_eq!(error.path.as_deref(), Some(path), "{error}");
+        assert_eq!(error.code.text(), "invalid-options");
+    }
+    for text in ["", "[]", "{", "{}"] {
+        assert!(RestProfile::parse(text).is_err(), "{text}");
+    }
+    assert_eq!(RestProfile::parse(preset::PAY_TRACK.profile).unwrap().name(), "PayTrack");
+}
+
+/// The three worked examples of docs/backends.md are profiles. Their TypeScript is compiled with the package.
+#[test]
+fn the_worked_examples_are_profiles() {
+    let text =
+        std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/backends.md")).unwrap();
+    let blocks: Vec<&str> = text.split(": RestProfile = ").skip(1).collect();
+    assert_eq!(blocks.len(), 3);
+    for block in blocks {
+        let (literal, _) = block.split_once("};\n").unwrap();
+        let profile = quoted(&format!("{literal}}}"));
+        RestProfile::parse(&profile).unwrap_or_else(|error| panic!("{error}\n{profile}"));
+    }
+}
+
+/// A literal of JavaScript that is JSON but for quotes around names and commas behind the last.
+fn quoted(literal: &str) -> String {
+    let (mut out, mut word, mut in_string) = (String::new(), String::new(), false);
+    for c in literal.chars() {
+        if c == '"' {
+            in_string = !in_string;
+        }
+        if !in_string && (c.is_alphanumeric() || c == '_') {
+            word.push(c);
+            continue;
+        }
+        let name = c == ':' && !word.is_empty() && word.parse::<u64>().is_err();
+        out.push_str(&if name { format!("\"{word}\"") } else { std::mem::take(&mut word) });
+        word.clear();
+        if !in_string && c.is_whitespace() {
+            continue;
+        }
+        if matches!(c, '}' | ']') && out.ends_with(',') {
+            out.pop();
+        }
+        out.push(c);
+    }
+    out
 }

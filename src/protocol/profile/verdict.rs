@@ -14,6 +14,8 @@ use crate::protocol::instant;
 const ID_CHARS: usize = 128;
 /// The longest code of a refusal.
 const CODE_CHARS: usize = 64;
+/// The longest name of a conflict, in characters.
+const TOKEN_CHARS: usize = 256;
 /// What is kept of a refusal's message.
 const MESSAGE_CHARS: usize = 1_000;
 
@@ -284,10 +286,13 @@ impl Rest {
         };
         let same = said(&wire.kind).is_some_and(|kind| kind == wire.create_create);
         let other = told.as_ref().and_then(|told| told.id.clone()).filter(|_| same);
+        let token = said(&wire.token);
+        let short = token.as_ref().is_none_or(|token| token.chars().count() <= TOKEN_CHARS);
+        short.then_some(())?;
         Some(Outcome::Conflict {
             theirs: self.theirs(&wire.conflict, told, departure)?,
             other: other.filter(|id| *id != departure.id),
-            token: said(&wire.token),
+            token,
         })
     }
 
