@@ -8,6 +8,8 @@ export const auraConnect: RestProfile = {
   "updates": "whole",
   "times": true,
   "pullFirst": true,
+  "gzip": true,
+  "digest": true,
   "collections": {
     "customers": {},
     "staff": {},
@@ -248,6 +250,7 @@ export const arxOs: RestProfile = {
   "updates": "whole",
   "times": true,
   "weakReplay": true,
+  "gzip": true,
   "collections": {
     "building": { "path": "buildings", "readOnly": true },
     "equipment": {},
@@ -350,6 +353,9 @@ export const payTrack: RestProfile = {
   "ids": "client",
   "versions": "number",
   "updates": "patch",
+  "gzip": true,
+  "digest": true,
+  "timeouts": { "begin": 40000, "idle": 30000, "whole": 100000 },
   "collections": {
     "suppliers": {},
     "products": {},

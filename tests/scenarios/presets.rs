@@ -107,7 +107,7 @@ impl Fetch for Scripted {
             None => (200, NOTHING.to_owned()),
         };
         let content_type = "application/json".to_owned();
-        Ok(HttpResponse { status, content_type, retry_after: None, body })
+        Ok(HttpResponse { status, content_type, retry_after: None, body, up: 0 })
     }
 
     fn forget_token(&self) {}

@@ -129,6 +129,7 @@ fn answer(golden: &Golden) -> HttpResponse {
         content_type: header("content-type").unwrap_or_default(),
         retry_after: header("retry-after"),
         body: golden.text("answer.body").unwrap_or_default().to_owned(),
+        up: 0,
     }
 }
 
