@@ -29,9 +29,9 @@ pub(super) enum Pushed {
         bytes: u64,
         /// Of these, bytes that left.
         up: u64,
+        /// Why what is left of the batch has no verdict: a request failed as a whole.
+        halt: Option<Halt>,
     },
-    /// The request failed as a whole.
-    Halted(Halt),
 }
 
 impl<H: Host> Engine<H> {
@@ -57,16 +57,12 @@ impl<H: Host> Engine<H> {
         self.heard_of_the_server(reply.halt.as_ref());
         let settled = self.settle(term, &claimed.batch, &reply).await?;
         self.publish(settled.notice.clone());
-        match reply.halt {
-            Some(halt) => {
-                // What cannot be made smaller teaches nothing about size: this was its refusal.
-                if !claimed.batch.is_indivisible() {
-                    self.learn(&halt, claimed.batch.operations.len());
-                }
-                Ok(Pushed::Halted(halt))
-            }
-            None => Ok(Pushed::Answered { settled, bytes: reply.bytes, up: reply.up }),
+        // What cannot be made smaller teaches nothing about size: this was its refusal.
+        if let Some(halt) = reply.halt.as_ref().filter(|_| !claimed.batch.is_indivisible()) {
+            self.learn(halt, claimed.batch.operations.len());
         }
+        let PushReply { bytes, up, halt, .. } = reply;
+        Ok(Pushed::Answered { settled, bytes, up, halt })
     }
 
     async fn settle(&self, term: Term, batch: &Batch, reply: &PushReply) -> Result<Settled, Stop> {

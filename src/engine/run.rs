@@ -13,6 +13,7 @@ use super::watch::{Event, Progress};
 use super::{Engine, Stop};
 use crate::model::{Code, Halt, Millis, Need, OpState, Operation, Root, SyncError, Term, Wall};
 use crate::plan::Notice;
+use crate::plan::push::Settled;
 use crate::port::{Clock, Host, Leadership, Remote, Rng};
 use crate::schedule::{CycleEnd, Next, Signal};
 
@@ -59,6 +60,19 @@ pub struct Drained {
     pub pending: u64,
     /// Operations that need a person, or wait for one that does.
     pub parked: u64,
+}
+
+impl CycleReport {
+    /// What one batch did.
+    fn add(&mut self, settled: &Settled, bytes: u64, up: u64) {
+        self.applied += u64::from(settled.applied);
+        self.conflicts += u64::from(settled.conflicts);
+        self.parked += u64::from(settled.parked);
+        self.retried += u64::from(settled.retried);
+        self.bytes += bytes;
+        self.up += up;
+        count(&mut self.kinds, &settled.notice);
+    }
 }
 
 impl<H: Host> Engine<H> {
@@ -216,24 +230,23 @@ impl<H: Host> Engine<H> {
                     self.uncut();
                     return Ok(Ok(next_due));
                 }
-                Pushed::Answered { settled, bytes, up } => {
-                    self.phase.borrow_mut().pushed = true;
+                Pushed::Answered { settled, bytes, up, halt } => {
                     let verdicts = settled.applied + settled.conflicts + settled.parked;
-                    report.applied += u64::from(settled.applied);
-                    report.conflicts += u64::from(settled.conflicts);
-                    report.parked += u64::from(settled.parked);
-                    report.bytes += bytes;
-                    report.up += up;
-                    report.retried += u64::from(settled.retried);
-                    count(&mut report.kinds, &settled.notice);
-                    let done = report.applied + report.conflicts + report.parked;
-                    self.progress("push", done, Some(total.max(done)), report);
-                    if verdicts == 0 && settled.retried > 0 {
-                        return Ok(Err(Halt::Later(None)));
+                    // What was said before a request failed counts; a failure alone is no round.
+                    if halt.is_none() || verdicts > 0 {
+                        self.phase.borrow_mut().pushed = true;
+                        report.add(&settled, bytes, up);
+                        let done = report.applied + report.conflicts + report.parked;
+                        self.progress("push", done, Some(total.max(done)), report);
+                    }
+                    match halt {
+                        None if verdicts == 0 && settled.retried > 0 => {
+                            return Ok(Err(Halt::Later(None)));
+                        }
+                        None | Some(Halt::TooLarge | Halt::BatchRefused) => {}
+                        Some(halt) => return Ok(Err(halt)),
                     }
                 }
-                Pushed::Halted(Halt::TooLarge | Halt::BatchRefused) => {}
-                Pushed::Halted(halt) => return Ok(Err(halt)),
             }
         }
         Ok(Ok(None))
