@@ -16,7 +16,7 @@ use holdfast::model::{
     Parked, Policies, Rules, Scope, Strategy, Wall,
 };
 use holdfast::plan::write::Action;
-use holdfast::port::{Clock, Fetch, FetchError, Host, HttpRequest, HttpResponse, Method, Remote};
+use holdfast::port::{Clock, Fetch, FetchError, Host, HttpRequest, HttpResponse, Method};
 use holdfast::protocol::preset::{
     ARX_OS, AURA_CONNECT, AURA_CONNECT_MOBILE, PAY_TRACK, PRESETS, Preset, TRACK_VAULT,
 };
@@ -437,6 +437,7 @@ fn auraconnect_knows_its_own_create_in_a_pull() {
     shop.syncs();
     shop.creates("customers", "c-own", r#"{"name":"Ada"}"#);
     shop.server.loses("/push");
+    shop.syncs();
     shop.server.says("/pull", 200, &aura_page("customers", r#"{"localId":"c-own","serverId":"cus_1","lastModified":"2025-11-20T15:00:00.001Z","syncStatus":"synced","isDeleted":false,"name":"Ada"}"#));
     shop.server.says(r#""serverId":null"#, 200, &aura_says("customers", r#"{"localId":"c-own","serverId":"cus_1","status":"success","lastModified":"2025-11-20T15:00:00.001Z","duplicate":true}"#));
     shop.syncs();
@@ -449,7 +450,7 @@ fn auraconnect_knows_its_own_create_in_a_pull() {
 /// R20.
 #[test]
 fn auraconnect_decides_the_last_write_itself() {
-    for (theirs, wins) in [("2025-01-01T00:00:00.000Z", true), ("2099-01-01T00:00:00.000Z", false)]
+    for (theirs, wins) in [("2025-01-01T00:00:00.000Z", true), ("2025-11-20T15:00:30.000Z", false)]
     {
         let mut rules = manual();
         rules.fields.insert("notes".to_owned(), FieldRule::LastWriteWins);
@@ -989,7 +990,9 @@ fn arxos_knows_what_left_the_list() {
     };
     shop.pulls("/anchors/building/b-42", &anchors(&["a1", "a2"]));
     shop.creates("anchor", "a3", r#"{"name":"new"}"#);
-    shop.server.loses("/anchors");
+    // Its answer is lost, so that the next cycle begins with a pull.
+    shop.server.loses("/mobile/anchors");
+    shop.syncs();
     shop.pulls("/anchors/building/b-42", &anchors(&["a2"]));
     assert_eq!(shop.shows("anchor", "a1"), "nothing");
     assert_ne!(shop.shows("anchor", "a2"), "nothing");
@@ -1001,21 +1004,14 @@ fn arxos_knows_what_left_the_list() {
 fn arxos_asks_about_a_deletion() {
     let mut shop = arx(Strategy::Manual);
     shop.pulls("/equipment/building/b-42", &machines(&[machine("e1", 4, "a")]));
-    shop.patches("equipment", "e1", r#"{"name":"mine"}"#);
-    // The push fails, so that the pull comes first.
-    shop.server.says("/equipment/e1", 503, r#"{"error":"busy","code":"unavailable"}"#);
+    // The connection is lost, so that the next cycle begins with a pull.
+    shop.server.loses("updates?since");
     shop.syncs();
-    shop.server.says(
+    shop.patches("equipment", "e1", r#"{"name":"mine"}"#);
+    shop.pulls(
         "updates?since",
-        200,
         &format!(r#"{{"updates":[],"deletes":["e1"],"last_sync":"{AT}"}}"#),
     );
-    shop.server.says(
-        r#""version":4"#,
-        409,
-        r#"{"error":"deleted","code":"conflict","server_version":null}"#,
-    );
-    shop.drains();
     let open: Vec<Conflict> =
         shop.conflicts().into_iter().filter(|it| it.resolved.is_none()).collect();
     assert_eq!(open.len(), 1);
