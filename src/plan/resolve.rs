@@ -11,7 +11,7 @@ use crate::model::references::named_by;
 use crate::model::{
     Assumed, Before, Choice, Code, CollectionRules, Conflict, ConflictId, Ctx, Decider, Decision,
     Document, Edit, EntityKey, Fate, Intent, OpId, OpState, Operation, Parked, Path, Presence,
-    Priority, Resolve, Resolved, Rules, Seq, Side, Slot, Snapshot, SyncError, Version,
+    Priority, Resolve, Resolved, Rules, Seq, Side, Slot, Snapshot, SyncError,
 };
 
 /// What became of a decision.

@@ -380,7 +380,8 @@ impl Rest {
             | Halt::Misconfigured
             | Halt::Later(_)
             | Halt::Expired
-            | Halt::Protocol => {
+            | Halt::Protocol
+            | Halt::Unreadable => {
                 push.reply.halt = Some(halt);
                 return;
             }

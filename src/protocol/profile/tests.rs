@@ -243,6 +243,7 @@ fn assert_halts(name: &str, halt: Option<&Halt>, means: &Value) {
         Halt::BatchRefused => ("batch-refused", None),
         Halt::Expired => ("expired", None),
         Halt::Protocol => ("protocol", None),
+        Halt::Unreadable => ("unreadable", None),
     };
     assert_eq!(means["halt"], word, "{name}");
     assert_eq!(means["after"].as_u64(), after.map(|Millis(wait)| *wait), "{name}");
