@@ -22,7 +22,7 @@ fn changed(notice: &Notice) -> Vec<String> {
 }
 
 fn modified(till: &Till) -> u64 {
-    till.all().records[&order("o1")].modified
+    till.all().records.get(&order("o1")).unwrap().modified
 }
 
 /// A till with an order that is away.
@@ -137,7 +137,7 @@ fn the_next_departure_is_the_earliest() {
     let mut till = Till::new();
     let ops = [till.creates("o1", "{}"), till.creates("o2", "{}"), till.creates("o3", "{}")];
     assert_eq!(till.sends(), ops);
-    let after = |seconds| Outcome::Retry { after: Some(Millis(seconds * 1_000)) };
+    let after = |seconds: u64| Outcome::Retry { after: Some(Millis(seconds * 1_000)) };
     let settled = till.hears(&[(ops[0], after(40)), (ops[1], after(20)), (ops[2], after(30))]);
     assert_eq!((settled.retried, settled.next_due), (3, Some(Wall(till.now + 20_000))));
     let claimed = till.claim().unwrap();

@@ -488,7 +488,7 @@ fn a_record_is_found_by_the_servers_id() {
     there.pulls(&[live("S-1", 1, r#"{"n":1}"#)]);
     there.takes(&file);
     there.sees("S-1", r#"{"n":2}"#);
-    let record = there.all().records[&order("S-1")].clone();
+    let record = there.all().records.get(&order("S-1")).unwrap().clone();
     assert_eq!(record.server_id, None, "the server's id is its own here");
     let s = there.disk.snapshot(Need::only(vec![Root::Record(order("o1"))]));
     assert_eq!(s.own_key(&order("o1")), order("S-1"), "the other device's id leads to it");
