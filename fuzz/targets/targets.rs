@@ -10,8 +10,8 @@ use std::collections::BTreeSet;
 use holdfast::layout::{self, Gather, Query, RowChange, RowText};
 use holdfast::model::{
     Batch, Changeset, Cursor, Departure, DeviceId, Document, Edit, EntityKey, Halt, Intent, Json,
-    Need, OpId, Outcome, Path, Presence, PullPage, Root, Scope, Snapshot, Stamp, Theirs, Version,
-    Wall, edit, json::quote,
+    Need, OpId, Outcome, Path, Presence, PullPage, Root, Snapshot, Stamp, Theirs, Version, Wall,
+    edit, json::quote,
 };
 use holdfast::port::HttpResponse;
 use holdfast::protocol::status::{self, Ask};
@@ -458,7 +458,7 @@ fn read(store: &str, text: &str) -> Snapshot {
         "records" => Root::Records,
         "outbox" => Root::Outbox,
         "conflicts" => Root::Conflicts,
-        "cursors" => Root::Cursor(Scope::all()),
+        "cursors" => Root::Cursors,
         "journal" => Root::Journal { limit: 10 },
         "settled" => Root::Settled { limit: 10 },
         "aliases" => Root::Record(named()),

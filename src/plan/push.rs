@@ -19,6 +19,8 @@ pub const REFUSALS: u32 = 3;
 pub struct Claimed {
     /// Sealed operations.
     pub batch: Batch,
+    /// How much that is: of user data, without what the wire puts around it.
+    pub size: Room,
     /// When the next one may leave that only waits for its time.
     pub next_due: Option<Wall>,
 }
@@ -122,7 +124,9 @@ pub fn claim(
         changes.ops.insert(op.seq, op);
     }
     changes.keep_meta(&s.meta, meta);
-    Decision { changes, output: Ok(Claimed { batch: Batch { operations }, next_due: s.next_due }) }
+    let size = Room { operations: operations.len(), bytes };
+    let claimed = Claimed { batch: Batch { operations }, size, next_due: s.next_due };
+    Decision { changes, output: Ok(claimed) }
 }
 
 /// What is left of a transaction, which leaves in one piece (R14): in order, but a create before what names its record, wherever
@@ -347,7 +351,7 @@ fn settle_one(draft: &mut Draft<'_>, seq: Seq, outcome: &Outcome, settled: &mut 
             draft.applied(seq, base, assigned_id.clone());
         }
         Outcome::Conflict { theirs, other: None, .. }
-            if draft.building.is_some() && is_older(draft, &op, theirs) =>
+            if draft.generation_of(&key).is_some() && is_older(draft, &op, theirs) =>
         {
             // The server was set back, or this is a very old answer: told when everything has been pulled anew (R25).
             let wait = draft.rules.backoff.delay(op.sends, draft.ctx.jitter);

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use holdfast::memory::Disk;
 use holdfast::model::{
     Assumed, Counts, EntityKey, Intent, Need, OpId, OpState, Operation, Parked, Presence, Root,
-    Rules, Scope, Sent, Snapshot, Version,
+    Rules, Sent, Snapshot, Version,
 };
 
 #[derive(Default)]
@@ -33,7 +33,7 @@ impl Laws {
             Root::Outbox,
             Root::Conflicts,
             Root::Settled { limit: 1_000_000 },
-            Root::Cursor(Scope::all()),
+            Root::Cursors,
         ]));
         assert!(s.unreadable.is_empty(), "{:?}", s.unreadable);
         balance(&s);
