@@ -468,7 +468,7 @@ fn read(store: &str, text: &str) -> Snapshot {
         "records" => Root::Records,
         "outbox" => Root::Outbox,
         "conflicts" => Root::Conflicts,
-        "cursors" => Root::Cursor(Scope::all()),
+        "cursors" => Root::Cursors,
         "journal" => Root::Journal { limit: 10 },
         "settled" => Root::Settled { limit: 10 },
         "aliases" => Root::Record(named()),

@@ -4,6 +4,7 @@ import type { Door } from "./door.js";
 import { HoldfastError, toHoldfastError } from "./errors.js";
 import { LONE_SURROGATE, objectText } from "./json.js";
 import { mergePatch, validate } from "./schema.js";
+import { checkScope } from "./scopes.js";
 import type {
   Aggregate,
   Aggregated,
@@ -86,6 +87,7 @@ export class RecordCollection<T> implements Collection<T> {
 
   async aggregate(query: Aggregate<T> = {}): Promise<Aggregated> {
     const { signal, ...asked } = query;
+    if (asked.scope !== undefined) checkScope(asked.scope);
     const text = objectText(asked);
     return JSON.parse(
       await this.#core.call((door) => door.aggregate(this.name, text), signal),
@@ -95,6 +97,7 @@ export class RecordCollection<T> implements Collection<T> {
   async #list(query: Query<T>): Promise<string> {
     const { signal, ...asked } = query;
     if (asked.limit !== undefined) checkLimit(asked.limit);
+    if (asked.scope !== undefined) checkScope(asked.scope);
     const text = objectText(asked);
     return await this.#core.call((door) => door.list(this.name, text), signal);
   }

@@ -37,6 +37,13 @@ export interface Door {
   /** Text of a page. */
   list(collection: string, query: string): Promise<string>;
   aggregate(collection: string, query: string): Promise<string>;
+  add_scope(scope: string): Promise<undefined>;
+  /** Text of a `ScopeInfo`. */
+  warm_scope(scope: string): Promise<string>;
+  /** Text of an `EvictReport`. */
+  evict_scope(scope: string): Promise<string>;
+  /** Text of a list of `ScopeInfo`. */
+  scopes(): Promise<string>;
   /** Text of a `CycleReport`, and of what the next three are named after. */
   sync(): Promise<string>;
   drain(): Promise<string>;
@@ -130,6 +137,12 @@ export interface DoorOptions {
   /** Durability `"relaxed"`. */
   readonly relaxed: boolean;
   readonly allowMemory: boolean;
+  /** In ms. */
+  readonly syncEvery?: number;
+  /** Where the application says what shall be here. */
+  readonly scopes?: readonly string[];
+  /** In ms. */
+  readonly evictAfter?: number;
   /** Of the outbox. */
   readonly maxOperations?: number;
   readonly maxBytes?: number;

@@ -9,6 +9,7 @@ import { doorOptions } from "./options.js";
 import { OutboxView } from "./outbox.js";
 import { remoteCallbacks } from "./remote.js";
 import { checkCallback, type Schemas, schemasOf } from "./schema.js";
+import { ScopesView } from "./scopes.js";
 import { transact } from "./transaction.js";
 import type * as types from "./types.js";
 import type {
@@ -37,6 +38,7 @@ class Manager<D extends Documents<D>> implements types.SyncManager<D> {
   readonly status: Observable<Status>;
   readonly outbox: OutboxView;
   readonly conflicts: ConflictsView;
+  readonly scopes: ScopesView;
   readonly #core: Core;
   readonly #collections: ReadonlyMap<string, RecordCollection<unknown>>;
   readonly #declared: readonly (readonly [string, CollectionOptions])[];
@@ -46,6 +48,7 @@ class Manager<D extends Documents<D>> implements types.SyncManager<D> {
     this.status = core.status;
     this.outbox = new OutboxView(core, schemas);
     this.conflicts = new ConflictsView(core, schemas);
+    this.scopes = new ScopesView(core);
     this.#core = core;
     this.#declared = Object.entries<CollectionOptions>(options.collections);
     this.#collections = new Map(

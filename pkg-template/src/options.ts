@@ -1,5 +1,6 @@
 import type { DoorCollection, DoorOptions, DoorRemote } from "./door.js";
 import { HoldfastError } from "./errors.js";
+import { isScope } from "./scopes.js";
 import type {
   CollectionOptions,
   ConflictPolicies,
@@ -64,8 +65,32 @@ export function doorOptions<D extends Documents<D>>(options: OpenOptions<D>): Do
     ),
     relaxed: durability === "relaxed",
     allowMemory: allowMemory === true,
+    ...times(options),
+    ...(options.scopes === undefined ? {} : { scopes: scopes(options.scopes) }),
     ...outboxLimits(options.limits),
   };
+}
+
+function times({
+  syncEvery,
+  evictAfter,
+}: Pick<OpenOptions<never>, "syncEvery" | "evictAfter">): Partial<DoorOptions> {
+  for (const [name, value] of Object.entries({ syncEvery, evictAfter })) {
+    if (value !== undefined && !(Number.isSafeInteger(value) && value > 0))
+      refuse(name, "a whole number of ms");
+  }
+  return {
+    ...(syncEvery === undefined ? {} : { syncEvery }),
+    ...(evictAfter === undefined ? {} : { evictAfter }),
+  };
+}
+
+function scopes(given: unknown): readonly string[] {
+  if (!Array.isArray(given)) refuse("scopes", "a list of texts");
+  for (const [at, scope] of given.entries()) {
+    if (!isScope(scope)) refuse(`scopes[${at}]`, "a text of 1 to 128 characters");
+  }
+  return given;
 }
 
 function outboxLimits(limits: OutboxLimits | undefined): Partial<DoorOptions> {

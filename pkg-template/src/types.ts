@@ -403,6 +403,23 @@ export interface OpenOptions<D extends Documents<D>> {
   readonly allowMemory?: boolean;
   /** How much may wait in the outbox. Beyond it new writes reject with `"outbox-full"`; nothing is ever evicted. */
   readonly limits?: OutboxLimits;
+  /**
+   * How long, in ms, until a cycle runs by itself. Default 60,000. One runs besides when something was written, when the network
+   * comes back, when the page is shown again, after {@link SyncManager.authenticated | authenticated} and
+   * {@link SyncManager.poke | poke}, and when {@link SyncManager.sync | sync} is called.
+   */
+  readonly syncEvery?: number;
+  /**
+   * Selective sync: only these parts of the server's data, and those that {@link Scopes.add | scopes.add} adds, are pulled and kept.
+   * What a name stands for is the server's business (`"building:42"`). An empty list begins with nothing. Without this option
+   * everything is pulled.
+   *
+   * Scopes are remembered: one that was added in an earlier session is here without being named again, and one that is named here
+   * comes back after it was evicted.
+   */
+  readonly scopes?: readonly string[];
+  /** A scope that nobody has used for so many ms is evicted by itself. Without it, scopes stay. */
+  readonly evictAfter?: number;
   /** Gives up opening. */
   readonly signal?: AbortSignal;
 }
@@ -443,6 +460,8 @@ export interface SyncManager<D extends Documents<D>> {
   readonly outbox: Outbox;
   /** Where both sides changed a record. */
   readonly conflicts: Conflicts;
+  /** Which parts of the server's data are here; only with {@link OpenOptions.scopes}. */
+  readonly scopes: Scopes;
   /** One of the collections given to `open`; any other name throws `"unknown-collection"`. */
   collection<K extends keyof D & string>(name: K): Collection<DocumentOf<D[K]>>;
   /**
@@ -664,6 +683,8 @@ export interface Query<T = unknown> extends Abortable {
   readonly offset?: number;
   /** Go on behind this place: the `next` of the page before, of the same order. */
   readonly after?: string | undefined;
+  /** Only records that this scope brought. What was created here and has not come back with a pull yet is in none. */
+  readonly scope?: string | undefined;
 }
 
 /**
@@ -674,7 +695,10 @@ export interface Query<T = unknown> extends Abortable {
  */
 export interface Page<T> {
   readonly items: readonly Entity<T>[];
-  /** Whether a full pull has brought everything the server has; `false` while the first one is under way. */
+  /**
+   * Whether a full pull has brought everything the server has: of the scope that was asked for, else of all scopes. `false` while the
+   * first one is under way, and where no scope was added.
+   */
   readonly complete: boolean;
   /** Pass this as `after` for the next page; absent on the last one. */
   readonly next?: string;
@@ -691,6 +715,8 @@ export interface Page<T> {
 export interface Aggregate<T = unknown> extends Abortable {
   /** Only records, or elements, that meet these conditions. */
   readonly where?: Where<T>;
+  /** Only records that this scope brought. What was created here and has not come back with a pull yet is in none. */
+  readonly scope?: string | undefined;
   /** Every element of this list is a row; members below it (`"lines.name"`) are the element's, all others the record's. */
   readonly each?: Member<T>;
   /** One group for each value, or each combination of values; without it, one group of all. */
@@ -847,6 +873,76 @@ export interface TransactionCollection<T> {
   replace(id: Id, document: T, options?: MemberOptions): void;
   /** Removes a record. */
   remove(id: Id, options?: MemberOptions): void;
+}
+
+/* ------------------------------------------------------------------- scopes */
+
+/**
+ * A scope, as it is here. Times are ms since 1970.
+ *
+ * @example
+ * const [building] = await sync.scopes.list();
+ * if (building && !building.complete) bar(building.done);
+ */
+export interface ScopeInfo {
+  readonly scope: string;
+  /** Whether all of it is here. */
+  readonly complete: boolean;
+  /** Changes that its full pull has brought so far; a pull that was interrupted goes on from there. */
+  readonly done: number;
+  /** Records of it, and the bytes of their documents. */
+  readonly records: number;
+  readonly bytes: number;
+  /** When it was added, or a record of it was last read with `get`, or `list` was asked for it: to the hour. */
+  readonly lastUse?: number;
+  /** When a pull of it last came to its end. */
+  readonly lastPull?: number;
+  /** It was evicted, but for records with work that has not been sent. They go when that is settled. */
+  readonly leaving: boolean;
+  /** Why the server gave nothing of it when it was last asked (`"forbidden"`, `"misconfigured"`, ...); known in the tab that sends. */
+  readonly refused?: string;
+}
+
+/**
+ * What an eviction did.
+ *
+ * @example
+ * const { kept } = await sync.scopes.evict("building:41");
+ * if (kept > 0) console.log(`${kept} records wait for the server`);
+ */
+export interface EvictReport {
+  /** Records that are not here any more. */
+  readonly gone: number;
+  /** Records that stay until what is in the outbox for them is settled. */
+  readonly kept: number;
+}
+
+/**
+ * Selective sync: which parts of the server's data are here. Each scope is pulled with a cursor of its own, a page in turn, and what
+ * the server says of one does not stop the others. Scopes may overlap: a record is here as long as one of its scopes is.
+ *
+ * Every method rejects with `"invalid-options"` where the manager was opened without {@link OpenOptions.scopes | scopes}.
+ *
+ * @example
+ * await sync.scopes.add("building:42");
+ * await sync.scopes.warm("building:43", { onProgress: (p) => console.log(p.done) });
+ * await sync.scopes.evict("building:41");
+ */
+export interface Scopes {
+  /** Wants a scope from now on. Resolves when that is stored; it is pulled with every cycle. Once more is a use of it. */
+  add(scope: string, options?: Abortable): Promise<void>;
+  /** What is known of each scope. Counts records by reading them all: not for every frame. */
+  list(options?: Abortable): Promise<readonly ScopeInfo[]>;
+  /**
+   * Takes the records away that no other scope has, and pulls the scope no more. What has not been sent is never touched: such records
+   * stay until it is settled. A scope that is not here: `"not-found"`.
+   */
+  evict(scope: string, options?: Abortable): Promise<EvictReport>;
+  /**
+   * Adds a scope and resolves when all of it is here. Rejects as `sync` does where a cycle breaks off, and with what the server
+   * says of the scope. Given up, the scope stays added: `evict` stops it.
+   */
+  warm(scope: string, options?: SyncOptions): Promise<ScopeInfo>;
 }
 
 /* ------------------------------------------------------------------ syncing */

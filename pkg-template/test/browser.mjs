@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { createServer } from "node:http";
 import { fileURLToPath } from "node:url";
+import { gunzipSync } from "node:zlib";
 import { chromium } from "playwright-core";
 
 export const PKG = process.env.HOLDFAST_PKG ?? fileURLToPath(new URL("../../pkg", import.meta.url));
@@ -8,7 +9,7 @@ export const PKG = process.env.HOLDFAST_PKG ?? fileURLToPath(new URL("../../pkg"
 const TYPES = { js: "text/javascript", wasm: "application/wasm", html: "text/html" };
 
 /**
- * Serves the package at /pkg/ and a page at every other address. `answer(request, body)` comes first: what it returns as
+ * Serves the package at /pkg/ and a page at every other address. `answer(request, text, raw)` comes first: what it returns as
  * `{ status?, headers?, body }` is sent, a function gets the bare response, nothing goes on to the files. With `close` every
  * request has a connection of its own: a browser repeats by itself what was lost on one that it had used before. Ends with
  * the test.
@@ -22,7 +23,10 @@ export async function serve(
     const chunks = [];
     for await (const chunk of request) chunks.push(chunk);
     const path = new URL(request.url, "http://x").pathname;
-    const given = await answer?.(request, Buffer.concat(chunks).toString());
+    const raw = Buffer.concat(chunks);
+    const zipped = request.headers["content-encoding"] === "gzip";
+    const text = (zipped ? gunzipSync(raw) : raw).toString();
+    const given = await answer?.(request, text, raw);
     if (typeof given === "function") return given(response);
     if (given) {
       response.writeHead(given.status ?? 200, {

@@ -487,6 +487,63 @@ test("a custom remote speaks objects, its failures are words", async () => {
   }
 });
 
+test("scopes and times cross as they are given, checked", async () => {
+  const { calls, sync } = await openFake(
+    { scopes: async () => '[{"scope":"building:42","complete":true}]' },
+    { scopes: ["building:42"], evictAfter: 5, syncEvery: 7 },
+  );
+  const { scopes, evictAfter, syncEvery } = calls[0][1];
+  assert.deepEqual([scopes, evictAfter, syncEvery], [["building:42"], 5, 7]);
+  await sync.scopes.add("building:43");
+  assert.deepEqual(calls.at(-1), ["add_scope", "building:43"]);
+  assert.equal((await sync.scopes.list())[0].complete, true);
+  for (const [given, path] of [
+    [{ scopes: "building:42" }, "scopes"],
+    [{ scopes: ["ok", ""] }, "scopes[1]"],
+    [{ scopes: [7] }, "scopes[0]"],
+    [{ evictAfter: 0 }, "evictAfter"],
+    [{ syncEvery: 1.5 }, "syncEvery"],
+  ]) {
+    const error = await rejection(openFake({}, given));
+    assert.deepEqual([error.code, error.path], ["invalid-options", path]);
+  }
+  for (const asked of [
+    () => sync.scopes.add(""),
+    () => sync.scopes.evict(7),
+    () => sync.scopes.warm("x".repeat(129)),
+    () => sync.collection("orders").list({ scope: "" }),
+  ]) {
+    const error = await rejection(asked());
+    assert.deepEqual([error.code, error.path], ["invalid-value", "scope"]);
+  }
+});
+
+test("warm tells of its own scope alone", async () => {
+  const going = deferred();
+  const { sync, emit, calls } = await openFake(
+    { warm_scope: () => going.promise, evict_scope: async () => '{"gone":2,"kept":1}' },
+    { scopes: [] },
+  );
+  const told = [];
+  const warming = sync.scopes.warm("a", { onProgress: (progress) => told.push(progress.done) });
+  await new Promise((resolve) => setImmediate(resolve));
+  for (const [scope, done] of [
+    ["a", 1],
+    ["b", 2],
+    [undefined, 3],
+    ["a", 4],
+  ])
+    emit("progress", JSON.stringify({ phase: "pull", scope, done }));
+  going.resolve('{"scope":"a","complete":true}');
+  assert.equal((await warming).complete, true);
+  emit("progress", JSON.stringify({ phase: "pull", scope: "a", done: 5 }));
+  assert.deepEqual(told, [1, 4]);
+  assert.deepEqual(await sync.scopes.evict("a"), { gone: 2, kept: 1 });
+  assert.deepEqual(calls.at(-1), ["evict_scope", "a"]);
+  await sync.collection("orders").list({ scope: "a", limit: 5 });
+  assert.deepEqual(calls.at(-1), ["list", "orders", 5, undefined, "a"]);
+});
+
 test("a live list reads when somebody looks, again after a change, once for many", async () => {
   const reads = [];
   const { sync, emit } = await openFake({

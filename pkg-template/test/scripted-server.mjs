@@ -129,7 +129,7 @@ export function scriptedServer() {
     for (const look of watching) look();
   }
 
-  async function answer(request, text) {
+  async function answer(request, text, raw) {
     const { pathname, searchParams } = new URL(request.url, "http://x");
     const name = pathname.slice("/api/".length);
     if (!pathname.startsWith("/api/") || !(name in routes)) return undefined;
@@ -137,9 +137,11 @@ export function scriptedServer() {
       route: name,
       at: performance.now(),
       headers: request.headers,
+      raw,
       text,
       body: text ? JSON.parse(text) : undefined,
       cursor: searchParams.get("cursor"),
+      scope: searchParams.get("scope"),
       under: true,
     };
     ledger.push(entry);

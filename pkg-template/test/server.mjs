@@ -13,6 +13,8 @@ export function standardServer() {
     /** Every change there was, in order, each with the operation that made it. */
     log,
     tokens: [],
+    /** The most changes in a page. */
+    page: Number.POSITIVE_INFINITY,
     /** Somebody else writes. */
     write(collection, id, document) {
       const key = `${collection}/${id}`;
@@ -27,7 +29,9 @@ export function standardServer() {
       const spoiled = server.spoil?.(request, text);
       if (spoiled && !spoiled.after) return spoiled;
       const body =
-        pathname === "/api/push" ? push(JSON.parse(text)) : pull(searchParams.get("cursor"));
+        pathname === "/api/push"
+          ? push(JSON.parse(text))
+          : pull(searchParams.get("cursor"), searchParams.get("scope"));
       return spoiled ?? { body: { holdfast: 1, ...body, epoch: "e", time: Date.now(), end: true } };
     },
   };
@@ -69,15 +73,20 @@ export function standardServer() {
     return { kind: "applied", version: records.get(key).version };
   }
 
-  function pull(cursor) {
+  /** Of a scope `building:7` those whose document says `building: 7`, and every deletion. */
+  function pull(cursor, scope) {
     const from = Number(cursor ?? 0);
-    const last = new Map(
-      log.slice(from).map((entry) => [`${entry.collection}/${entry.id}`, entry]),
-    );
-    // What the server has forgotten is not told.
-    const told = [...last].filter(([key]) => records.has(key));
-    const changes = told.map(([key, entry]) => ({ ...entry, ...records.get(key) }));
-    return { changes, cursor: String(log.length), more: false };
+    const within = ({ document }) =>
+      scope === null || document === null || scope === `building:${document.building}`;
+    const last = new Map();
+    let at = from;
+    for (; at < log.length && last.size < server.page; at += 1) {
+      const key = `${log[at].collection}/${log[at].id}`;
+      // What the server has forgotten is not told.
+      if (records.has(key) && within(records.get(key))) last.set(key, log[at]);
+    }
+    const changes = [...last].map(([key, entry]) => ({ ...entry, ...records.get(key) }));
+    return { changes, cursor: String(at), more: at < log.length };
   }
   return server;
 }

@@ -7,7 +7,7 @@ use super::watch::{Commit, Event};
 use super::{Engine, watch};
 use crate::model::{
     Conflict, ConflictId, Counts, Document, EntityKey, Fate, Millis, Need, OpId, OpState,
-    Operation, Parked, Path, Presence, Record, Root, Snapshot, SyncError, Term,
+    Operation, Parked, Path, Presence, Record, Root, Scope, Snapshot, SyncError, Term,
 };
 use crate::port::{Clock, Host, RawStore};
 use crate::query::{Aggregate, Query, Totals, place_text, select};
@@ -32,6 +32,8 @@ pub struct Entity {
     pub server_id: Option<String>,
     /// Milliseconds since 1970.
     pub modified_at: u64,
+    /// The scopes that brought it, where the application chose them.
+    pub scopes: Vec<Scope>,
 }
 
 /// Where a record stands.
@@ -139,16 +141,19 @@ impl<H: Host> Engine<H> {
         self.check_open()?;
         let s = self.snapshot(Need::only(vec![Root::Record(key.clone())])).await?;
         let own = s.own_key(key);
-        Ok(s.records.get(&own).and_then(|record| entity(record, &s)))
+        let record = s.records.get(&own);
+        self.use_of(record.into_iter().flat_map(Record::scopes)).await;
+        Ok(record.and_then(|record| entity(record, &s)))
     }
 
     /// The records of a collection that a question is about, in its order.
     pub async fn list(&self, collection: &str, query: Query) -> Result<Page, SyncError> {
-        let complete = self.look_up(collection).await?;
+        self.use_of(query.scope.iter()).await;
+        let complete = self.look_up(collection, query.scope.as_ref()).await?;
         let columns = query.columns.clone();
         let page = self.with_table(collection, &columns, |table| {
             let query = query.renumbered(&table.places(&columns));
-            let rows = table.rows();
+            let rows: Vec<_> = table.rows_in(query.scope.as_ref()).collect();
             let found =
                 select(&query, rows.iter().map(|row| (&*row.entity.id, row.values.as_slice())));
             let taken = found.rows.iter().filter_map(|at| rows.get(*at));
@@ -166,10 +171,11 @@ impl<H: Host> Engine<H> {
         collection: &str,
         asked: Aggregate,
     ) -> Result<(Vec<Totals>, bool), SyncError> {
-        let complete = self.look_up(collection).await?;
+        self.use_of(asked.scope.iter()).await;
+        let complete = self.look_up(collection, asked.scope.as_ref()).await?;
         let totals = match asked.each.clone() {
             Some(each) => self.with_table(collection, &[], |table| {
-                let entities = table.rows().iter().map(|row| &row.entity);
+                let entities = table.rows_in(asked.scope.as_ref()).map(|row| &row.entity);
                 let rows: Vec<_> =
                     entities.flat_map(|it| elements_of(it, &each, &asked.columns)).collect();
                 asked.totals(rows.iter().map(Vec::as_slice))
@@ -178,7 +184,8 @@ impl<H: Host> Engine<H> {
                 let columns = asked.columns.clone();
                 self.with_table(collection, &columns, |table| {
                     let asked = asked.renumbered(&table.places(&columns));
-                    asked.totals(table.rows().iter().map(|row| row.values.as_slice()))
+                    let rows = table.rows_in(asked.scope.as_ref());
+                    asked.totals(rows.map(|row| row.values.as_slice()))
                 })
             }
         };
@@ -186,17 +193,17 @@ impl<H: Host> Engine<H> {
     }
 
     /// Brings the table of a collection to what is stored by now; whether all that the server has is here.
-    async fn look_up(&self, collection: &str) -> Result<bool, SyncError> {
+    async fn look_up(&self, collection: &str, scope: Option<&Scope>) -> Result<bool, SyncError> {
         self.check_open()?;
         for attempt in 0.. {
             if self.tables.borrow().dirty(collection).is_none() {
                 self.read_table(collection).await?;
             }
             let keys = self.tables.borrow().dirty(collection).unwrap_or_default();
-            let mut roots = vec![Root::Cursor(self.scope.clone())];
+            let mut roots = vec![Root::Cursors];
             roots.extend(keys.iter().cloned().map(Root::Record));
             let s = self.snapshot(Need::only(roots)).await?;
-            let complete = s.cursors.get(&self.scope).is_some_and(|row| row.complete);
+            let complete = self.is_all_here(&s.cursors, scope);
             let read = keys.into_iter().map(|key| {
                 let entity = s.records.get(&key).and_then(|record| entity(record, &s));
                 (key, entity)
@@ -352,6 +359,7 @@ fn entity(record: &Record, s: &Snapshot) -> Option<Entity> {
         version: record.version().map(crate::model::Version::text),
         server_id: record.server_id.clone(),
         modified_at: record.modified,
+        scopes: record.scopes().filter(|scope| **scope != Scope::all()).cloned().collect(),
     })
 }
 

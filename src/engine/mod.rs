@@ -10,6 +10,7 @@ mod pull;
 mod push;
 mod resolve;
 mod run;
+mod scopes;
 mod status;
 mod tables;
 mod tidy;
@@ -24,14 +25,15 @@ use std::rc::Rc;
 
 pub use inspect::{Entity, EntityState, OutboxEntry, OutboxState, Page, Verdict};
 pub use metrics::Metrics;
-pub use run::{CycleReport, Drained, halted_as};
+pub use run::{CycleReport, Drained, halt_name, halted_as};
+pub use scopes::ScopeState;
 pub use status::{Connection, Phase, Status, StatusKind};
 pub use watch::{Commit, Event, Progress, Spell};
 pub use write::WriteRequest;
 
 use crate::model::{
-    Code, Conflict, ConflictId, Ctx, Decision, EntityKey, Halt, IdSeed, Meta, Mono, Need, Owner,
-    Path, Rules, Scope, Snapshot, StoreError, SyncError, Term, Verb,
+    Code, Conflict, ConflictId, Ctx, Decision, EntityKey, Halt, IdSeed, Meta, Millis, Mono, Need,
+    Owner, Path, Rules, Scope, Snapshot, StoreError, SyncError, Term, Verb,
 };
 use crate::plan::Deposed;
 use crate::plan::push::Room;
@@ -48,6 +50,10 @@ pub struct Config {
     pub rules: Rules,
     /// Of the loop.
     pub timing: Timing,
+    /// The scopes that the application begins with; it says what shall be here. None: everything is.
+    pub scopes: Option<Vec<Scope>>,
+    /// How long a scope stays that nobody uses; for ever if none.
+    pub evict_after: Option<Millis>,
     /// Whose data it is.
     pub owner: Owner,
     /// The application's schema number.
@@ -60,7 +66,6 @@ pub struct Config {
 pub struct Engine<H: Host> {
     host: H,
     config: Config,
-    scope: Scope,
     scheduler: RefCell<Scheduler>,
     watch: Watch,
     /// The database's own state after the last commit that this tab heard of.
@@ -73,9 +78,12 @@ pub struct Engine<H: Host> {
     /// Rung when a cycle of this tab ended.
     cycles: Bell,
     closed: Cell<bool>,
-    /// What the server told us of the size of requests, and how far a refused batch was cut.
+    /// What the server told us of the size of requests, what the link did, and how far a refused batch was cut.
     room: Cell<Room>,
+    pace: Cell<Room>,
     cut: Cell<usize>,
+    /// When the use of a scope was last noted.
+    noted: RefCell<Map<Scope, Mono>>,
     /// Open conflicts as this tab was shown them.
     looked_at: RefCell<Map<ConflictId, Conflict>>,
     /// Rung when there is something to ask the resolver.
@@ -103,9 +111,8 @@ impl<H: Host> Engine<H> {
         };
         let limits = config.rules.limits;
         let room = Room { operations: limits.batch_operations, bytes: limits.batch_bytes };
-        Ok(Rc::new(Self {
+        let engine = Rc::new(Self {
             scheduler: RefCell::new(Scheduler::new(config.timing)),
-            scope: Scope::all(),
             watch: Watch::default(),
             meta: RefCell::new(snapshot.meta),
             phase: RefCell::new(Phase::default()),
@@ -114,6 +121,8 @@ impl<H: Host> Engine<H> {
             cycles: Bell::default(),
             closed: Cell::new(false),
             room: Cell::new(room),
+            pace: Cell::new(room),
+            noted: RefCell::default(),
             cut: Cell::new(usize::MAX),
             metrics: RefCell::new(Metrics::new(host.clock().wall())),
             spells: Cell::new(0),
@@ -125,7 +134,9 @@ impl<H: Host> Engine<H> {
             untold: RefCell::default(),
             config,
             host,
-        }))
+        });
+        engine.add_declared().await?;
+        Ok(engine)
     }
 
     /// The world.

@@ -2,13 +2,15 @@
 
 use super::{Commit, Engine, Stop};
 use crate::model::{
-    Batch, Durability, Halt, Millis, Need, PushReply, Root, SyncError, Term, Verb, Wall,
+    Batch, Durability, Halt, Millis, Mono, Need, PushReply, Root, Scope, SyncError, Term, Verb,
+    Wall,
 };
 use crate::plan::identity::{at_departure, in_reply};
+use crate::plan::pace::{Sent, halved, pace, smaller};
 use crate::plan::pull::places;
 use crate::plan::push::{Room, Settled, claim, must_keep, settle};
 use crate::planted::{self, Bug};
-use crate::port::{Host, Remote};
+use crate::port::{Clock, Host, Remote};
 
 const CLAIM: Verb = Verb { name: "push.claim", durability: Durability::Strict };
 const SETTLE: Verb = Verb { name: "push.settle", durability: Durability::Relaxed };
@@ -39,8 +41,7 @@ impl<H: Host> Engine<H> {
         let ctx = self.ctx(Some(term));
         let room = self.room();
         let rules = &self.config.rules;
-        let cursor = Root::Cursor(self.scope.clone());
-        let mut roots = vec![Root::Flights, self.ready(room.operations, ctx.now), cursor];
+        let mut roots = vec![Root::Flights, self.ready(room.operations, ctx.now), Root::Cursors];
         roots.extend(at_departure(rules));
         if rules.wire.whole_record || rules.wire.patches {
             roots.push(Root::Bases);
@@ -52,14 +53,16 @@ impl<H: Host> Engine<H> {
         }
         self.publish(Commit::default());
         let span = self.begin("push");
+        let began = self.host.clock().mono();
         let reply = self.host.remote().push(&claimed.batch).await;
         self.end(span);
+        self.measure(claimed.size, began, reply.halt.as_ref());
         self.heard_of_the_server(reply.halt.as_ref());
         let settled = self.settle(term, &claimed.batch, &reply).await?;
         self.publish(settled.notice.clone());
         // What cannot be made smaller teaches nothing about size: this was its refusal.
         if let Some(halt) = reply.halt.as_ref().filter(|_| !claimed.batch.is_indivisible()) {
-            self.learn(halt, claimed.batch.operations.len());
+            self.learn(halt, claimed.size);
         }
         let PushReply { bytes, up, halt, .. } = reply;
         Ok(Pushed::Answered { settled, bytes, up, halt })
@@ -68,10 +71,10 @@ impl<H: Host> Engine<H> {
     async fn settle(&self, term: Term, batch: &Batch, reply: &PushReply) -> Result<Settled, Stop> {
         let ctx = self.ctx(Some(term));
         let verb = if must_keep(reply) { &SETTLE_KEEP } else { &SETTLE };
-        let mut roots = vec![Root::Cursor(self.scope.clone())];
+        let mut roots = vec![Root::Cursors];
         roots.extend(batch.operations.iter().map(|departure| Root::Op(departure.op)));
         roots.extend(in_reply(batch, reply, &self.config.rules));
-        let aside = reply.page.iter().flat_map(|page| places(&self.scope, page));
+        let aside = reply.page.iter().flat_map(|page| places(&Scope::all(), page));
         roots.extend(aside.map(Root::Quarantine));
         let settled: Result<_, SyncError> = self
             .commit(verb, Need::of(roots), |s| settle(s, batch, reply, &self.config.rules, &ctx))
@@ -79,10 +82,20 @@ impl<H: Host> Engine<H> {
         Ok(settled??)
     }
 
-    /// How large the next request may be.
+    /// How large the next request may be. Where nothing can be pulled, one operation asks whether the server is there (R24).
     fn room(&self) -> Room {
-        let room = self.room.get();
-        Room { operations: room.operations.min(self.cut.get()).max(1), ..room }
+        let room = smaller(self.room.get(), self.pace.get());
+        let phase = self.phase.borrow();
+        let asks = phase.connected != Some(true) && phase.unscoped;
+        let most = if asks { 1 } else { self.cut.get() };
+        Room { operations: room.operations.min(most).max(1), ..room }
+    }
+
+    /// Learns from a push how much the link carries.
+    fn measure(&self, size: Room, began: Mono, halt: Option<&Halt>) {
+        let took = began.until(self.host.clock().mono());
+        let sent = Sent { size, took, answered: halt.is_none_or(Halt::is_answer) };
+        self.pace.set(pace(self.pace.get(), self.room.get(), sent));
     }
 
     /// What may leave now.
@@ -102,13 +115,15 @@ impl<H: Host> Engine<H> {
 
     /// A request that was too large is halved, and the limit remembered; a refused or senseless one is cut down until the
     /// operation that it is about stands alone (PROMISES 3.1).
-    fn learn(&self, halt: &Halt, operations: usize) {
-        let half = (operations / 2).max(1);
+    fn learn(&self, halt: &Halt, size: Room) {
+        let half = halved(size);
         match halt {
-            Halt::TooLarge if operations > 1 => {
-                self.room.set(Room { operations: half, ..self.room.get() });
+            Halt::TooLarge if size.operations > 1 => {
+                self.room.set(smaller(self.room.get(), half));
             }
-            Halt::BatchRefused | Halt::Protocol if operations > 1 => self.cut.set(half),
+            Halt::BatchRefused | Halt::Protocol if size.operations > 1 => {
+                self.cut.set(half.operations);
+            }
             Halt::TooLarge
             | Halt::BatchRefused
             | Halt::Protocol

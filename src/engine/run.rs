@@ -11,9 +11,13 @@ use super::push::Pushed;
 use super::wake::{First, race};
 use super::watch::{Event, Progress};
 use super::{Engine, Stop};
-use crate::model::{Code, Halt, Millis, Need, OpState, Operation, Root, SyncError, Term, Wall};
+use crate::model::{
+    Code, Halt, Millis, Need, OpState, Operation, Root, Scope, SyncError, Term, Wall,
+};
 use crate::plan::Notice;
+use crate::plan::pull::Part;
 use crate::plan::push::Settled;
+use crate::plan::scopes::{Turn, TurnState, is_last, next, turns};
 use crate::port::{Clock, Host, Leadership, Remote, Rng};
 use crate::schedule::{CycleEnd, Next, Signal};
 
@@ -182,6 +186,7 @@ impl<H: Host> Engine<H> {
         if self.tidied.get().is_none_or(|last| last.until(now) > TIDY_EVERY) {
             self.tidied.set(Some(now));
             while self.tidy().await? > 0 {}
+            self.evict_unused().await?;
         }
         Ok(())
     }
@@ -237,7 +242,9 @@ impl<H: Host> Engine<H> {
                         self.phase.borrow_mut().pushed = true;
                         report.add(&settled, bytes, up);
                         let done = report.applied + report.conflicts + report.parked;
-                        self.progress("push", done, Some(total.max(done)), report);
+                        let progress = progress("push", done, report);
+                        let total = Some(total.max(done));
+                        self.watch.tell(&Event::Progress(Progress { total, ..progress }));
                     }
                     match halt {
                         None if verdicts == 0 && settled.retried > 0 => {
@@ -252,29 +259,50 @@ impl<H: Host> Engine<H> {
         Ok(Ok(None))
     }
 
-    /// Pulls until the server has no more.
+    /// Pulls until the server has no more, of all that the application wants here. What the server says of one scope alone does
+    /// not stop the others.
     async fn pull(&self, term: Term, report: &mut CycleReport) -> Result<Option<Halt>, Stop> {
+        let mut turns = self.turns().await?;
+        self.phase.borrow_mut().unscoped = turns.is_empty();
+        let mut refusal = None;
         for _ in 0..ROUNDS {
-            match self.pull_once(term).await? {
+            let Some(at) = next(&turns) else { return Ok(refusal) };
+            let part = if is_last(&turns, at) { Part::Last } else { Part::OneOfMany };
+            let Some(turn) = turns.get_mut(at) else { return Ok(refusal) };
+            turn.pages += 1;
+            match self.pull_once(term, &turn.scope, part).await? {
+                Paged::Halted(halt) if self.is_of_scope(&halt) => {
+                    turn.state = TurnState::Failed;
+                    self.phase.borrow_mut().scopes.insert(turn.scope.clone(), halt.clone());
+                    let all = turns.iter().all(|turn| turn.state == TurnState::Failed);
+                    refusal = all.then_some(halt);
+                }
                 Paged::Halted(halt) => return Ok(Some(halt)),
+                Paged::Restarted => turn.rebuilding = true,
+                Paged::Gone => turn.state = TurnState::Done,
                 Paged::Stored { more, records, bytes, kinds } => {
                     report.kinds.iter_mut().zip(kinds).for_each(|(sum, more)| *sum += more);
                     report.pulled += u64::from(records);
                     report.bytes += bytes;
-                    self.progress("pull", report.pulled, None, report);
+                    let scope = self.is_selective().then(|| turn.scope.clone());
                     if !more {
-                        return Ok(None);
+                        turn.state = TurnState::Done;
+                        self.phase.borrow_mut().scopes.remove(&turn.scope);
                     }
+                    let progress = progress("pull", report.pulled, report);
+                    self.watch.tell(&Event::Progress(Progress { scope, ..progress }));
                 }
             }
         }
         Ok(Some(Halt::Protocol))
     }
 
-    fn progress(&self, phase: &'static str, done: u64, total: Option<u64>, report: &CycleReport) {
-        let CycleReport { conflicts, parked, bytes, .. } = *report;
-        let progress = Progress { phase, done, total, conflicts, parked, bytes };
-        self.watch.tell(&Event::Progress(progress));
+    /// The scopes that a pull is made of.
+    async fn turns(&self) -> Result<Vec<Turn>, SyncError> {
+        if self.is_selective() {
+            return Ok(turns(&self.cursors().await?));
+        }
+        Ok(vec![Turn::new(Scope::all(), false)])
     }
 
     /// Runs one cycle now, by this tab if it leads; the other tabs are asked by the caller's `poke`. Resolves when a cycle ended
@@ -370,6 +398,11 @@ impl<H: Host> Engine<H> {
     }
 }
 
+fn progress(phase: &'static str, done: u64, report: &CycleReport) -> Progress {
+    let CycleReport { conflicts, parked, bytes, .. } = *report;
+    Progress { phase, scope: None, done, total: None, conflicts, parked, bytes }
+}
+
 /// Counts the conflicts of a commit by kind.
 pub(super) fn count(kinds: &mut [u64; KINDS.len()], notice: &Notice) {
     for kind in &notice.kinds {
@@ -393,7 +426,9 @@ const HALTS: &[(Halt, &str)] = &[
     (Halt::Unreadable, "unreadable"),
 ];
 
-fn halt_name(halt: &Halt) -> &'static str {
+/// What an answer to a whole request is called.
+#[must_use]
+pub fn halt_name(halt: &Halt) -> &'static str {
     let same = |known: &Halt| std::mem::discriminant(known) == std::mem::discriminant(halt);
     HALTS.iter().find(|(known, _)| same(known)).map_or("protocol-error", |(_, name)| name)
 }
@@ -406,6 +441,12 @@ fn halt_named(name: &str) -> Option<Halt> {
 #[must_use]
 pub fn halted_as(name: &str) -> Option<&'static str> {
     HALTS.iter().map(|(_, known)| *known).find(|known| *known == name)
+}
+
+/// What an answer about one scope comes to.
+pub(super) fn scope_error(halt: &Halt) -> SyncError {
+    let error = halt_error(halt_name(halt));
+    SyncError { message: "the server gave nothing of the scope".to_owned(), ..error }.at("scope")
 }
 
 fn halt_error(name: &str) -> SyncError {

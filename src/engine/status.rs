@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::Engine;
 use super::run::CycleReport;
-use crate::model::{Counts, Halt, Meta};
+use crate::model::{Counts, Halt, Map, Meta, Scope};
 use crate::port::{Clock, Host};
 
 /// What this tab knows beside what is stored.
@@ -22,6 +22,10 @@ pub struct Phase {
     pub storage: Option<StatusKind>,
     /// The browser's hint.
     pub offline: bool,
+    /// The application wants nothing here: nothing can be pulled.
+    pub unscoped: bool,
+    /// Scopes of which the server gave nothing when it was last asked.
+    pub scopes: Map<Scope, Halt>,
     /// Whether the push of this cycle sent something.
     pub pushed: bool,
     /// The last cycle of this browser.
@@ -173,6 +177,9 @@ fn kind(meta: &Meta, phase: &Phase, paused: bool) -> (StatusKind, Option<&'stati
     if phase.offline {
         return (StatusKind::Offline, Some("no-network"));
     }
+    if !phase.scopes.is_empty() {
+        return (StatusKind::Pending, Some("scope-refused"));
+    }
     // Parked operations wait for a person, not for the server: they have counts of their own.
     let waits = meta.counts.in_outbox() > 0;
     if waits || meta.pull_due || meta.last_pull.is_none() {
@@ -206,6 +213,8 @@ mod tests {
         let counts = |pending, parked| Counts { pending, parked, ..Counts::default() };
         let online = Phase { connected: Some(true), ..Phase::default() };
         let with = |halt| Phase { halt: Some(halt), ..online.clone() };
+        let refused = [(Scope("building:42".to_owned()), Halt::Forbidden)];
+        let missing = Phase { scopes: Map::from(refused), ..online.clone() };
         for (meta, phase, expected) in [
             (pulled.clone(), online.clone(), StatusKind::Synced),
             (Meta::default(), online.clone(), StatusKind::Pending),
@@ -218,6 +227,7 @@ mod tests {
             (pulled.clone(), with(Halt::Unreadable), StatusKind::Pending),
             (pulled.clone(), Phase { offline: true, ..online.clone() }, StatusKind::Offline),
             (pulled.clone(), Phase { syncing: true, ..online.clone() }, StatusKind::Syncing),
+            (pulled.clone(), missing, StatusKind::Pending),
             (Meta { lost: Some(Wall(1)), ..pulled }, online, StatusKind::StorageLost),
         ] {
             assert_eq!(kind(&meta, &phase, false).0, expected, "{meta:?} {phase:?}");

@@ -3,7 +3,7 @@
 //! because a message did not come, all of it is read again. So an answer is never older than what was stored when it was asked for.
 
 use super::inspect::{Entity, EntityState};
-use crate::model::{EntityKey, Map, Path, Set};
+use crate::model::{EntityKey, Map, Path, Scope, Set};
 use crate::query::{STATE, Value, elements, values};
 
 /// Members beyond the declared ones that are kept as columns, because somebody asked for them.
@@ -176,8 +176,9 @@ impl Table {
         Self { at, rows, columns: declared.to_vec(), declared: declared.len(), bytes }
     }
 
-    pub(super) fn rows(&self) -> &[Row] {
-        &self.rows
+    pub(super) fn rows_in(&self, scope: Option<&Scope>) -> impl Iterator<Item = &Row> {
+        let within = move |row: &&Row| scope.is_none_or(|scope| row.entity.scopes.contains(scope));
+        self.rows.iter().filter(within)
     }
 
     /// Where members stand in the values of a row.

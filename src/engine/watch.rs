@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::run::CycleReport;
 use super::status::Status;
-use crate::model::{ConflictId, EntityKey, OpId};
+use crate::model::{ConflictId, EntityKey, OpId, Scope};
 use crate::plan::Notice;
 
 /// Something that an application may show.
@@ -81,11 +81,14 @@ impl Commit {
 }
 
 /// How far a cycle is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Progress {
     /// `push` or `pull`.
     pub phase: &'static str,
+    /// What is pulled, where the application chose it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scope: Option<Scope>,
     /// Operations with a verdict, or records pulled.
     pub done: u64,
     /// Of how many, where that is known.

@@ -7,7 +7,8 @@ use super::options::priority;
 use super::text::{Members, Object, elements, list};
 use crate::engine::metrics::{CLASSES, KINDS, Span};
 use crate::engine::{
-    Commit, CycleReport, Drained, Entity, Metrics, Page, Progress, Spell, Verdict, WriteRequest,
+    Commit, CycleReport, Drained, Entity, Metrics, Page, Progress, ScopeState, Spell, Verdict,
+    WriteRequest, halt_name,
 };
 use crate::model::json::{quote, unquote};
 use crate::model::map::sort;
@@ -17,6 +18,7 @@ use crate::model::{
     JsonError, OpId, OpState, Operation, Parked, Path, Presence, Priority, Selection, Side,
     SyncError,
 };
+use crate::plan::scopes::Evicted;
 use crate::plan::transfer::Imported;
 use crate::plan::write::Action;
 use crate::query::{Aggregate, Fold, Totals, Value};
@@ -361,9 +363,29 @@ pub(super) fn drained(drained: &Drained) -> String {
         .end()
 }
 
+pub(super) fn scope(state: &ScopeState) -> String {
+    let object = Object::new()
+        .text("scope", &state.scope.0)
+        .flag("complete", state.complete)
+        .number("done", state.brought)
+        .number("records", state.records)
+        .number("bytes", state.bytes)
+        .flag("leaving", state.leaving)
+        .maybe(state.used, |object, at| object.number("lastUse", at.0))
+        .maybe(state.pulled, |object, at| object.number("lastPull", at.0));
+    object
+        .maybe(state.halted.as_ref(), |object, halt| object.text("refused", halt_name(halt)))
+        .end()
+}
+
+pub(super) fn evicted(evicted: &Evicted) -> String {
+    Object::new().number("gone", evicted.gone.into()).number("kept", evicted.kept.into()).end()
+}
+
 pub(super) fn progress(progress: &Progress) -> String {
     Object::new()
         .text("phase", progress.phase)
+        .maybe(progress.scope.as_ref(), |object, scope| object.text("scope", &scope.0))
         .number("done", progress.done)
         .maybe(progress.total, |object, total| object.number("total", total))
         .number("conflicts", progress.conflicts)

@@ -26,7 +26,7 @@ use crate::engine::{Commit, Config, Engine, Event, Status, StatusKind, Verdict, 
 use crate::layout::{file_text, read_file};
 use crate::memory::MemoryStore;
 use crate::model::{
-    Capabilities, Code, ConflictId, Document, EntityKey, IdSeed, Millis, OpId, StoreError,
+    Capabilities, Code, ConflictId, Document, EntityKey, IdSeed, Millis, OpId, Scope, StoreError,
     SyncError,
 };
 use crate::plan::lost::is_lost;
@@ -35,7 +35,7 @@ use crate::plan::write::Action;
 use crate::port::{Clock, Host, Remote, Rng, Timeouts};
 use crate::protocol::{GZIP_FROM, HttpRemote, Rest, RestProfile, Standard};
 use crate::query::{read_aggregate, read_query};
-use crate::schedule::Signal;
+use crate::schedule::{Signal, Timing};
 
 /// Between two looks at how much space there is.
 const LOOK_EVERY: Millis = Millis(60_000);
@@ -191,6 +191,36 @@ impl Door {
             let (totals, complete) = engine.aggregate(&collection, asked.clone()).await?;
             Ok(Some(convert::totals(&asked, &totals, complete)))
         })
+    }
+
+    /// Wants a part of the server's data from now on.
+    pub fn add_scope(&self, scope: String) -> Promise {
+        let engine = self.engine();
+        promise(async move { engine.add_scope(&Scope(scope)).await.map(|()| None) })
+    }
+
+    /// The same, and waits until all of it is here.
+    pub fn warm_scope(&self, scope: String) -> Promise {
+        let engine = self.engine();
+        promise(async move {
+            let state = engine.warm_scope(&Scope(scope)).await?;
+            Ok(Some(convert::scope(&state)))
+        })
+    }
+
+    /// Forgets it, but never unsent work.
+    pub fn evict_scope(&self, scope: String) -> Promise {
+        let engine = self.engine();
+        promise(async move {
+            let evicted = engine.evict_scope(&Scope(scope)).await?;
+            Ok(Some(convert::evicted(&evicted)))
+        })
+    }
+
+    /// What is known of each scope.
+    pub fn scopes(&self) -> Promise {
+        let engine = self.engine();
+        promise(async move { Ok(Some(list(engine.scopes().await?.iter().map(convert::scope)))) })
     }
 
     /// One cycle now.
@@ -379,8 +409,14 @@ impl Door {
         let owner = options.owner();
         let remote = Checked { remote, callbacks: callbacks.clone(), collections: options.checked };
         let host = BrowserHost::new(&name, host, remote).with_resolver(resolver);
+        let mut timing = Timing::default();
+        if let Some(every) = options.sync_every {
+            timing.pull_every = every;
+        }
+        let (scopes, evict_after) = (options.scopes, options.evict_after);
         let (rules, indexes) = (options.rules, options.indexes);
-        let config = Config { rules, indexes, owner, ..Config::default() };
+        let config =
+            Config { rules, indexes, timing, scopes, evict_after, owner, ..Config::default() };
         let engine = Engine::open(host, config).await?;
         if let Some(idb) = &idb
             && is_lost(engine.device(), browser::marker(&name).as_deref(), idb.was_deleted())

@@ -4,7 +4,7 @@ use super::text::Members;
 use crate::model::json::unquote;
 use crate::model::{
     CollectionRules, FieldRule, Json, Limits, Map, Millis, Owner, Path, Policies, Priority, Rules,
-    Set, Strategy,
+    Scope, Set, Strategy,
 };
 
 pub(super) struct Options {
@@ -16,6 +16,10 @@ pub(super) struct Options {
     pub(super) resolver: bool,
     relaxed: bool,
     pub(super) allow_memory: bool,
+    /// Between two pulls, where nothing else asks for one.
+    pub(super) sync_every: Option<Millis>,
+    pub(super) scopes: Option<Vec<Scope>>,
+    pub(super) evict_after: Option<Millis>,
     pub(super) rules: Rules,
     /// Members that questions are asked about most, by collection.
     pub(super) indexes: Map<String, Vec<Path>>,
@@ -82,6 +86,12 @@ impl Options {
             resolver,
             relaxed: flag(&given, "relaxed"),
             allow_memory: flag(&given, "allowMemory"),
+            sync_every: given.number("syncEvery").map(Millis),
+            scopes: match given.list("scopes") {
+                Some(names) => Some(names.iter().map(scope).collect::<Option<_>>()?),
+                None => None,
+            },
+            evict_after: given.number("evictAfter").map(Millis),
             rules: Rules { collections, limits, resolver, ..Rules::default() },
             indexes,
             checked,
@@ -105,6 +115,10 @@ impl Options {
     pub(super) fn is_relaxed(&self) -> bool {
         self.relaxed
     }
+}
+
+fn scope(name: &Json) -> Option<Scope> {
+    unquote(name.text()).map(Scope)
 }
 
 fn flag(given: &Members, name: &str) -> bool {

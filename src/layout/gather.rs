@@ -178,11 +178,6 @@ impl Gather {
             "conflicts" => self.scanned(store, &row),
             "settled" => self.scanned(store, &row),
             "quarantine" => drop(self.snapshot.kept_aside.insert(row.key)),
-            "cursors" => {
-                if let Some(cursor) = self.read(store, &row, read::cursor) {
-                    self.snapshot.cursors.insert(cursor.scope.clone(), cursor);
-                }
-            }
             "aliases" => {
                 let (Some(own), [Part::Text(collection), Part::Text(named)]) =
                     (self.read(store, &row, read::string), key.as_slice())
@@ -296,7 +291,7 @@ impl Gather {
                 Root::Flights => self.scan("outbox", Some("flight"), Vec::new()),
                 Root::Conflict(id) => self.get("conflicts", vec![text(id.to_string())]),
                 Root::Conflicts => self.scan("conflicts", None, Vec::new()),
-                Root::Cursor(scope) => self.get("cursors", vec![text(&*scope.0)]),
+                Root::Cursors => self.scan("cursors", None, Vec::new()),
                 Root::Outbox => self.scan("outbox", None, Vec::new()),
                 Root::Records => self.scan("records", None, Vec::new()),
                 Root::Settled { limit } => self.ask(Query::Scan {
@@ -437,6 +432,10 @@ impl Gather {
                     self.record(&conflict.key);
                 }
                 self.snapshot.conflicts.insert(conflict.id, conflict);
+            }
+            "cursors" => {
+                let Some(cursor) = self.read(store, row, read::cursor) else { return };
+                self.snapshot.cursors.insert(cursor.scope.clone(), cursor);
             }
             "settled" => {
                 let Some(settled) = self.read(store, row, read::settled) else { return };

@@ -144,6 +144,7 @@ pub(super) fn record(from: &mut Reader<'_>) -> Option<Record> {
             "base" => record.base = from.maybe(base)?,
             "view" => record.view = from.maybe(presence)?,
             "scope" => record.scope = from.maybe(string)?.map(Scope),
+            "also" => record.also = items(from, |from| from.string().map(Scope))?,
             "server_id" => record.server_id = from.maybe(string)?,
             "generation" => record.generation = from.small()?,
             "shadow" => record.shadow = from.maybe(shadow)?,
@@ -587,14 +588,7 @@ pub(super) fn settled(from: &mut Reader<'_>) -> Option<Settled> {
 }
 
 pub(super) fn cursor(from: &mut Reader<'_>) -> Option<CursorRow> {
-    let mut row = CursorRow {
-        scope: Scope(String::new()),
-        cursor: None,
-        generation: 0,
-        rebuilding: false,
-        complete: false,
-        spares: false,
-    };
+    let mut row = CursorRow::new(Scope(String::new()));
     from.object(&["scope", "generation"], &mut |from, name| {
         match name {
             "scope" => row.scope = Scope(from.string()?),
@@ -603,6 +597,10 @@ pub(super) fn cursor(from: &mut Reader<'_>) -> Option<CursorRow> {
             "rebuilding" => row.rebuilding = from.flag()?,
             "complete" => row.complete = from.flag()?,
             "spares" => row.spares = from.flag()?,
+            "brought" => row.brought = from.number()?,
+            "pulled" => row.pulled = from.maybe(wall)?,
+            "used" => row.used = from.maybe(wall)?,
+            "leaving" => row.leaving = from.flag()?,
             _ => from.skip()?,
         }
         Some(())

@@ -88,6 +88,7 @@ pub fn changes(set: &Changeset) -> Vec<RowChange> {
             .values()
             .map(|it| put("conflicts", id(it.id.to_string()), it, write::conflict)),
     );
+    rows.extend(set.drop_cursors.iter().map(|it| delete("cursors", id(it.0.clone()))));
     rows.extend(
         set.cursors.iter().map(|it| put("cursors", id(it.scope.0.clone()), it, write::cursor)),
     );
@@ -399,13 +400,18 @@ mod tests {
         };
         let settled = |fate| Settled::new(id(1), fate, Wall(NOW));
         set.cursors.push(CursorRow {
-            scope: Scope::all(),
             cursor: Some(Cursor("c-812".into())),
             generation: 2,
             rebuilding: true,
             complete: true,
             spares: true,
+            brought: 812,
+            pulled: Some(Wall(NOW)),
+            used: Some(Wall(NOW)),
+            ..CursorRow::new(Scope::all())
         });
+        let leaving = CursorRow::new(Scope("building:42".into()));
+        set.cursors.push(CursorRow { generation: 3, leaving: true, ..leaving });
         set.aliases.push((EntityKey::new("orders", "S-17"), "order-1".into()));
         set.quarantine
             .push(Unreadable { place: "pull/all/c-812/0".into(), text: "{\"id\":".into() });
@@ -451,7 +457,13 @@ mod tests {
             ("records", records),
             ("outbox", operations().into_iter().map(|(name, op)| (name, operation(&op))).collect()),
             ("conflicts", vec![("open", conflicts(None)), ("resolved", conflicts(Some(by)))]),
-            ("cursors", named(&["while everything is pulled anew"], "cursors")),
+            (
+                "cursors",
+                named(
+                    &["while everything is pulled anew", "evicted, but for unsent work"],
+                    "cursors",
+                ),
+            ),
             ("meta", named(&["the database's own state"], "meta")),
             ("journal", named(&["one line"], "journal")),
             ("quarantine", named(&["a change that could not be read"], "quarantine")),
@@ -598,6 +610,7 @@ mod tests {
             base: Some(base(7, r#"{"table":7}"#)),
             view: Some(Presence::Deleted),
             scope: Some(Scope::all()),
+            also: vec![Scope("building:42".into())],
             server_id: Some("S-17".into()),
             generation: 1,
             shadow: Some(Shadow { generation: 2, base: base(3, "{}") }),
@@ -654,13 +667,14 @@ mod tests {
         }
         for cursor in [None, Some(Cursor("c-812".into()))] {
             let row = CursorRow {
-                scope: Scope::all(),
                 cursor,
                 generation: 2,
                 rebuilding: true,
-                complete: false,
-                spares: false,
+                ..CursorRow::new(Scope::all())
             };
+            agrees(&row, write::cursor, read::cursor);
+            let (pulled, used) = (Some(Wall(NOW)), Some(Wall(NOW + 1)));
+            let row = CursorRow { brought: 7, pulled, used, leaving: true, ..row };
             agrees(&row, write::cursor, read::cursor);
         }
     }
@@ -747,7 +761,10 @@ At most 10,000 operations and 64 MiB. A member that nobody knows is passed over;
              into it), `flight` (term, place), `group` (transaction, place; from version 2 of the table of stores).",
         ),
         ("conflicts", "Open conflicts, and resolved ones until they are tidied up, by id."),
-        ("cursors", "Where the pull of a scope stands. Written only together with a page."),
+        (
+            "cursors",
+            "Where the pull of a scope stands. Written together with a page, and when a scope is added, used or evicted.",
+        ),
         ("meta", "One row. `counts` are both sides of the balance (R10)."),
         ("journal", "How operations ended, for support, by line. Holds no field values."),
         ("quarantine", "What could not be read, as it was, by place."),

@@ -205,6 +205,9 @@ pub(super) fn record(out: &mut Out, record: &Record) {
     out.some("base", record.base.as_ref(), base);
     out.some("view", record.view.as_ref(), presence);
     out.some("scope", record.scope.as_ref().map(|scope| &scope.0), string);
+    if !record.also.is_empty() {
+        out.list("also", &record.also, |out, scope| string(out, &scope.0));
+    }
     out.some("server_id", record.server_id.as_ref(), string);
     out.number("generation", record.generation.into());
     out.some("shadow", record.shadow.as_ref(), shadow);
@@ -548,6 +551,14 @@ pub(super) fn cursor(out: &mut Out, row: &CursorRow) {
     out.flag("complete", row.complete);
     if row.spares {
         out.flag("spares", true);
+    }
+    if row.brought > 0 {
+        out.number("brought", row.brought);
+    }
+    out.some("pulled", row.pulled.as_ref(), wall);
+    out.some("used", row.used.as_ref(), wall);
+    if row.leaving {
+        out.flag("leaving", true);
     }
     out.close();
 }

@@ -253,12 +253,9 @@ fn everything() -> Changeset {
     set.conflicts.insert(conflict_id(), conflict(&key("a"), parked.id));
     set.ops.insert(parked.seq, parked);
     set.cursors.push(CursorRow {
-        scope: Scope::all(),
         cursor: Some(Cursor("17".to_owned())),
-        generation: 1,
-        rebuilding: false,
         complete: true,
-        spares: false,
+        ..CursorRow::new(Scope::all())
     });
     set.aliases.push((key("srv-9"), "a".to_owned()));
     set.quarantine.push(Unreadable { place: "pull/1".to_owned(), text: "{".to_owned() });
@@ -270,7 +267,7 @@ fn everything_needed() -> Need {
         Root::Records,
         Root::Outbox,
         Root::Conflicts,
-        Root::Cursor(Scope::all()),
+        Root::Cursors,
         Root::Record(key("srv-9")),
         Root::Settled { limit: 10 },
         Root::Journal { limit: 10 },

@@ -53,8 +53,8 @@ pub enum Root {
     Conflict(ConflictId),
     /// All conflicts.
     Conflicts,
-    /// A cursor.
-    Cursor(Scope),
+    /// The cursors of all scopes.
+    Cursors,
     /// The whole outbox.
     Outbox,
     /// All records.
@@ -404,6 +404,37 @@ pub struct CursorRow {
     /// The full pull brought a change that could not be read, of whichever record: nothing that it did not bring is swept (R2).
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub spares: bool,
+    /// Changes that the present, or the last, full pull brought.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub brought: u64,
+    /// When a pull of it last came to its end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pulled: Option<Wall>,
+    /// When the application last used it, to the hour.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub used: Option<Wall>,
+    /// It was evicted, but for records with anything in the outbox: it is not pulled any more.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub leaving: bool,
+}
+
+impl CursorRow {
+    /// A scope of which nothing is here yet.
+    #[must_use]
+    pub fn new(scope: Scope) -> Self {
+        Self {
+            scope,
+            cursor: None,
+            generation: 1,
+            rebuilding: false,
+            complete: false,
+            spares: false,
+            brought: 0,
+            pulled: None,
+            used: None,
+            leaving: false,
+        }
+    }
 }
 
 /// One line of the trail for support: what happened to an operation. Holds no field values.
@@ -438,6 +469,8 @@ pub struct Changeset {
     pub drop_conflicts: Vec<ConflictId>,
     /// Cursors to store.
     pub cursors: Vec<CursorRow>,
+    /// Scopes to forget.
+    pub drop_cursors: Vec<Scope>,
     /// Aliases to store: never deleted.
     pub aliases: Vec<(EntityKey, String)>,
     /// Settled rows to store.

@@ -129,6 +129,9 @@ pub struct Record {
     /// The scope that brought it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scope: Option<Scope>,
+    /// Further scopes that brought it: parts of the server's data may overlap.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub also: Vec<Scope>,
     /// The id by which the server knows it, where that is another (R16).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub server_id: Option<String>,
@@ -152,10 +155,41 @@ impl Record {
             base: None,
             view: None,
             scope: None,
+            also: Vec::new(),
             server_id: None,
             generation: 0,
             shadow: None,
             modified: 0,
+        }
+    }
+
+    /// The scopes that brought it.
+    pub fn scopes(&self) -> impl Iterator<Item = &Scope> {
+        self.scope.iter().chain(&self.also)
+    }
+
+    /// Whether a scope brought it.
+    #[must_use]
+    pub fn is_in(&self, scope: &Scope) -> bool {
+        self.scopes().any(|known| known == scope)
+    }
+
+    /// A scope brought it.
+    pub fn join(&mut self, scope: &Scope) {
+        if self.is_in(scope) {
+            return;
+        }
+        match self.scope {
+            Some(_) => self.also.push(scope.clone()),
+            None => self.scope = Some(scope.clone()),
+        }
+    }
+
+    /// A scope does not have it any more.
+    pub fn leave(&mut self, scope: &Scope) {
+        self.also.retain(|known| known != scope);
+        if self.scope.as_ref() == Some(scope) {
+            self.scope = (!self.also.is_empty()).then(|| self.also.remove(0));
         }
     }
 

@@ -1,9 +1,10 @@
 //! One page of the server's changes (tx `pull.apply`): the page and its cursor together, or neither (P13).
 
 use super::Deposed;
-use super::draft::{Draft, Notice};
+use super::draft::{Building, Draft, Notice};
 use super::identity::is_retired;
 use super::push::fence;
+use super::scopes::next_generation;
 use super::transfer::IMPORTED;
 use crate::model::{
     Base, Changeset, Ctx, Cursor, CursorRow, Decision, EntityKey, Fate, OpState, Operation, Parked,
@@ -31,10 +32,19 @@ pub enum Pulled {
     Unreadable,
 }
 
+/// What the end of a scope means to the pull that it is a part of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// The pull goes on with another scope, or has missed one.
+    OneOfMany,
+    /// With it, all that the application wants has been pulled.
+    Last,
+}
+
 /// Applies a page that was asked for at `from`.
 pub fn apply(
     s: &Snapshot,
-    scope: &Scope,
+    (scope, part): (&Scope, Part),
     from: Option<&Cursor>,
     page: &PullPage,
     rules: &Rules,
@@ -43,7 +53,12 @@ pub fn apply(
     if let Err(deposed) = fence(s, ctx) {
         return Decision::nothing(Err(deposed));
     }
-    let mut row = s.cursors.get(scope).cloned().unwrap_or_else(|| first_row(scope));
+    let known = s.cursors.get(scope).filter(|row| !row.leaving).cloned();
+    // A scope that was evicted meanwhile does not come back with a page that was on its way.
+    let first = || (*scope == Scope::all()).then(|| CursorRow::new(scope.clone()));
+    let Some(mut row) = known.or_else(first) else {
+        return Decision::nothing(Ok(Pulled::Moved));
+    };
     if row.cursor.as_ref() != from {
         let repeated = row.cursor.as_ref() == Some(&page.next);
         return Decision::nothing(Ok(if repeated { Pulled::Repeated } else { Pulled::Moved }));
@@ -51,14 +66,20 @@ pub fn apply(
     let Some(unread) = unread(s, scope, page, rules) else {
         return Decision::nothing(Ok(Pulled::Unreadable));
     };
-    // What verdicts said before its first page may be of a time that the server has lost again.
-    row.generation += u32::from(row.rebuilding && from.is_none());
     let mut draft = Draft::new(s, rules, ctx);
-    draft.building = row.rebuilding.then_some(row.generation);
+    if row.rebuilding && from.is_none() {
+        // What verdicts said before its first page may be of a time that the server has lost again.
+        row.generation = next_generation(s);
+        draft.out.cursors = others_begin_anew(s, scope);
+    }
+    if row.rebuilding {
+        let (scope, generation) = (scope.clone(), row.generation);
+        draft.building = Some(Building { scope, generation });
+    }
     draft.learn_time(page.time);
     let (records, echoes) = store(&mut draft, &mut row, page, unread);
     if !page.more {
-        end(&mut draft, &mut row);
+        end(&mut draft, &mut row, part);
     }
     draft.out.cursors.push(row);
     draft.finish(|notice| Ok(Pulled::Applied { records, echoes, notice }))
@@ -93,6 +114,9 @@ fn store(
     // Which record such a change is of, nobody knows: that it was not brought is no deletion (R2).
     row.spares |= row.rebuilding && !page.unreadable.is_empty();
     row.cursor = Some(page.next.clone());
+    if row.rebuilding || !row.complete {
+        row.brought += page.changes.len() as u64;
+    }
     (records, echoes)
 }
 
@@ -104,7 +128,8 @@ pub(super) fn take_page(
     from: Option<&Cursor>,
     page: &PullPage,
 ) {
-    let row = s.cursors.values().find(|row| !row.rebuilding && row.cursor.as_ref() == from);
+    let row = s.cursors.get(&Scope::all());
+    let row = row.filter(|row| !row.rebuilding && row.cursor.as_ref() == from);
     if let Some(mut row) = row.cloned()
         && let Some(unread) = unread(s, &row.scope, page, draft.rules)
     {
@@ -135,15 +160,11 @@ pub fn places(scope: &Scope, page: &PullPage) -> Vec<String> {
     (0..page.unreadable.len()).map(place).collect()
 }
 
-fn first_row(scope: &Scope) -> CursorRow {
-    CursorRow {
-        scope: scope.clone(),
-        cursor: None,
-        generation: 1,
-        rebuilding: false,
-        complete: false,
-        spares: false,
-    }
+/// One full pull at a time waits for its end: bases of another that was in the middle are overwritten by this one's.
+fn others_begin_anew(s: &Snapshot, scope: &Scope) -> Vec<CursorRow> {
+    let midway = |row: &&CursorRow| row.rebuilding && row.cursor.is_some() && row.scope != *scope;
+    let anew = |row: &CursorRow| CursorRow { cursor: None, spares: false, ..row.clone() };
+    s.cursors.values().filter(midway).map(anew).collect()
 }
 
 /// A change that our own create made, under another id: that is what the server calls our record (R16).
@@ -214,28 +235,35 @@ fn base_of(draft: &Draft<'_>, change: &RemoteChange) -> Base {
 
 /// Stores a change. While everything is pulled anew nobody sees it yet (R25).
 fn take(draft: &mut Draft<'_>, key: &EntityKey, base: Base, row: &CursorRow) -> bool {
-    if draft.building.is_some() {
+    if draft.records.get(key).is_none_or(|record| !record.is_in(&row.scope)) {
+        draft.record_mut(key).join(&row.scope);
+    }
+    if row.rebuilding {
         return draft.shade(key, &base);
     }
     let moved = draft.take_base(key, base);
     let older = draft.records.get(key).is_some_and(|record| record.generation < row.generation);
     if moved || older {
-        let record = draft.record_mut(key);
-        record.scope = Some(row.scope.clone());
-        record.generation = row.generation;
+        draft.record_mut(key).generation = row.generation;
     }
     moved
 }
 
-/// The last page: acked operations have been seen now, and what a full pull built is shown.
-fn end(draft: &mut Draft<'_>, row: &mut CursorRow) {
-    draft.meta.pulls.0 += 1;
-    draft.meta.last_pull = Some(draft.ctx.now);
-    draft.meta.pull_due = false;
-    draft.meta.lost = None;
+/// The last page of a scope: what a full pull built is shown. With the last scope, acked operations have been seen.
+fn end(draft: &mut Draft<'_>, row: &mut CursorRow, part: Part) {
     row.complete = true;
-    for seq in draft.acked() {
-        draft.finish_op(seq, Fate::Applied);
+    row.pulled = Some(draft.ctx.now);
+    match part {
+        Part::Last => {
+            draft.meta.pulls.0 += 1;
+            draft.meta.last_pull = Some(draft.ctx.now);
+            draft.meta.pull_due = false;
+            draft.meta.lost = None;
+            for seq in draft.acked() {
+                draft.finish_op(seq, Fate::Applied);
+            }
+        }
+        Part::OneOfMany => {}
     }
     row.rebuilding = false;
     let spares = std::mem::take(&mut row.spares);
@@ -248,10 +276,16 @@ pub fn restart(s: &Snapshot, scope: &Scope, ctx: &Ctx) -> Decision<Result<(), De
     if let Err(deposed) = fence(s, ctx) {
         return Decision::nothing(Err(deposed));
     }
-    let row = s.cursors.get(scope).cloned().unwrap_or_else(|| first_row(scope));
-    let generation = row.generation + 1;
-    let row = CursorRow { cursor: None, generation, rebuilding: true, spares: false, ..row };
+    let row = s.cursors.get(scope).cloned().unwrap_or_else(|| CursorRow::new(scope.clone()));
     let mut changes = Changeset::default();
-    changes.cursors.push(row);
+    changes.cursors = others_begin_anew(s, scope);
+    changes.cursors.push(CursorRow {
+        cursor: None,
+        generation: next_generation(s).max(row.generation + 1),
+        rebuilding: true,
+        spares: false,
+        brought: 0,
+        ..row
+    });
     Decision { changes, output: Ok(()) }
 }

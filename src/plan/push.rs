@@ -8,8 +8,8 @@ use super::shape::shaped;
 use crate::model::map::sort_by;
 use crate::model::{
     Assumed, Base, Batch, Changeset, Ctx, Cursor, Decision, Departure, Epoch, Fate, GroupId, Halt,
-    Intent, Map, Millis, OpState, Operation, Outcome, Presence, PushReply, Rules, Sent, Seq, Set,
-    Snapshot, Term, Theirs, Version, Wall,
+    Intent, Map, Millis, OpState, Operation, Outcome, Presence, PushReply, Rules, Scope, Sent, Seq,
+    Set, Snapshot, Term, Theirs, Version, Wall,
 };
 use crate::planted::{self, Bug};
 
@@ -21,6 +21,8 @@ pub const REFUSALS: u32 = 3;
 pub struct Claimed {
     /// Sealed operations.
     pub batch: Batch,
+    /// How much that is: of user data, without what the wire puts around it.
+    pub size: Room,
     /// When the next one may leave that only waits for its time.
     pub next_due: Option<Wall>,
 }
@@ -127,13 +129,9 @@ pub fn claim(
         changes.ops.insert(op.seq, op);
     }
     changes.keep_meta(&s.meta, meta);
-    Decision {
-        changes,
-        output: Ok(Claimed {
-            batch: Batch { operations, cursor: cursor(s) },
-            next_due: s.next_due,
-        }),
-    }
+    let size = Room { operations: operations.len(), bytes };
+    let batch = Batch { operations, cursor: cursor(s) };
+    Decision { changes, output: Ok(Claimed { batch, size, next_due: s.next_due }) }
 }
 
 /// What a wire is told where that is not the intent: in its own shape, and by the server's names.
@@ -154,7 +152,7 @@ fn decides(intent: &Intent) -> Option<String> {
 
 /// How far was pulled, for answers that go on from there. What is being pulled anew goes its own way (R25).
 fn cursor(s: &Snapshot) -> Option<Cursor> {
-    let row = s.cursors.values().find(|row| !row.rebuilding)?;
+    let row = s.cursors.get(&Scope::all()).filter(|row| !row.rebuilding)?;
     row.cursor.clone()
 }
 
@@ -388,7 +386,7 @@ fn settle_one(draft: &mut Draft<'_>, seq: Seq, outcome: &Outcome, settled: &mut 
             draft.applied(seq, base, assigned_id.clone());
         }
         Outcome::Conflict { theirs, other: None, .. }
-            if draft.building.is_some() && is_older(draft, &op, theirs) =>
+            if draft.generation_of(&key).is_some() && is_older(draft, &op, theirs) =>
         {
             // The server was set back, or this is a very old answer: told when everything has been pulled anew (R25).
             let wait = draft.rules.backoff.delay(op.sends, draft.ctx.jitter);

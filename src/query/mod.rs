@@ -21,7 +21,7 @@ pub use row::{elements, values};
 pub use select::{Direction, Order, Selected, select};
 pub use value::Value;
 
-use crate::model::Path;
+use crate::model::{Path, Scope};
 
 /// Names where a record stands in place of a member: `synced`, `pending`, `syncing`, `conflict` or `rejected`. Whoever brings the rows
 /// puts it there.
@@ -48,6 +48,8 @@ pub struct Query {
     pub limit: Option<usize>,
     /// Go on behind this row: its values in the order asked for, and its id.
     pub after: Option<(Vec<Value>, String)>,
+    /// Only rows that this scope brought; the table's keeper sees to it.
+    pub scope: Option<Scope>,
 }
 
 /// What records of a collection add up to.
@@ -63,4 +65,6 @@ pub struct Aggregate {
     pub groups: Vec<Group>,
     /// What is calculated in every group.
     pub folds: Vec<Fold>,
+    /// Only rows that this scope brought; the table's keeper sees to it.
+    pub scope: Option<Scope>,
 }

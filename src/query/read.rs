@@ -3,7 +3,7 @@
 
 use super::{Aggregate, Direction, Filter, Fold, Group, Order, Part, Query, STATE, Test, Value};
 use crate::model::json::{elements, members, unquote};
-use crate::model::{Code, Json, Path, SyncError};
+use crate::model::{Code, Json, Path, Scope, SyncError};
 
 /// How deep conditions may be nested: deeper ones are nobody's question.
 const DEPTH: usize = 16;
@@ -22,6 +22,7 @@ pub fn read_query(text: &str) -> Refused<Query> {
         offset: 0,
         limit: None,
         after: None,
+        scope: None,
     };
     let mut after = None;
     for (name, value) in object(text, "query")? {
@@ -31,6 +32,7 @@ pub fn read_query(text: &str) -> Refused<Query> {
             "limit" => query.limit = Some(number(&value, "limit")?),
             "offset" => query.offset = number(&value, "offset")?,
             "after" => after = Some(string(&value, "after")?),
+            "scope" => query.scope = Some(Scope(string(&value, "scope")?)),
             _ => return Err(unknown(&name, &name)),
         }
     }
@@ -57,6 +59,7 @@ pub fn read_aggregate(text: &str) -> Refused<Aggregate> {
         filter: Filter::All(Vec::new()),
         groups: Vec::new(),
         folds: Vec::new(),
+        scope: None,
     };
     for (name, value) in object(text, "query")? {
         let columns = &mut asked.columns;
@@ -71,6 +74,10 @@ pub fn read_aggregate(text: &str) -> Refused<Aggregate> {
             }
             "groupBy" => {
                 asked.groups = many(&value, "groupBy", |one, at| group(columns, one, at))?;
+                continue;
+            }
+            "scope" => {
+                asked.scope = Some(Scope(string(&value, "scope")?));
                 continue;
             }
             "sum" => Fold::Sum,

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use holdfast::memory::Disk;
 use holdfast::model::{
     Assumed, Counts, EntityKey, Fate, Intent, Need, OpId, OpState, Operation, Parked, Presence,
-    Root, Rules, Scope, Sent, Snapshot, Version,
+    Root, Rules, Sent, Snapshot, Version,
 };
 
 #[derive(Default)]
@@ -37,7 +37,7 @@ impl Laws {
             Root::Outbox,
             Root::Conflicts,
             Root::Settled { limit: 1_000_000 },
-            Root::Cursor(Scope::all()),
+            Root::Cursors,
         ]));
         assert_eq!(s.unreadable.len(), self.spoiled, "{:?}", s.unreadable);
         balance(&s);

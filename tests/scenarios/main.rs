@@ -39,6 +39,8 @@ mod questions;
 #[cfg(test)]
 mod rules;
 #[cfg(test)]
+mod scopes;
+#[cfg(test)]
 mod tidying;
 #[cfg(test)]
 mod till;

@@ -21,6 +21,7 @@ use holdfast::protocol::preset::{
     ARX_OS, AURA_CONNECT, AURA_CONNECT_MOBILE, PAY_TRACK, PRESETS, Preset, TRACK_VAULT,
 };
 use holdfast::protocol::{HttpRemote, Protocol, Rest, RestProfile};
+use holdfast::query::read_query;
 
 use crate::till::doc;
 use crate::world::{Lead, Lots, Script, Time};
@@ -236,6 +237,11 @@ impl Shop {
 
     fn get(&self, collection: &str, id: &str) -> Option<Entity> {
         block_on(self.engine.get(&EntityKey::new(collection, id))).unwrap()
+    }
+
+    fn count(&self, collection: &str) -> usize {
+        let all = read_query("{}").unwrap();
+        block_on(self.engine.list(collection, all)).unwrap().items.len()
     }
 
     fn shows(&self, collection: &str, id: &str) -> String {

@@ -460,9 +460,7 @@ fn a_second_expiry_begins_again() {
     till.sees_nothing("o1");
     till.sees("o2", r#"{"b":1}"#);
     assert_eq!(till.all().records.len(), 1, "nothing is left of the others");
-    let s = till
-        .disk
-        .snapshot(holdfast::model::Need::only(vec![holdfast::model::Root::Cursor(Scope::all())]));
+    let s = till.disk.snapshot(holdfast::model::Need::only(vec![holdfast::model::Root::Cursors]));
     let row = s.cursors.get(&Scope::all()).unwrap();
     assert!(!row.rebuilding && row.complete);
 }

@@ -9,6 +9,7 @@ use holdfast::model::{
 };
 use holdfast::plan;
 use holdfast::plan::asks::Answered;
+use holdfast::plan::pull::Part;
 use holdfast::plan::push::{Claimed, Room};
 use holdfast::plan::resolve::{Dependents, Discarded, Resolution, Ruling};
 use holdfast::plan::write::{Action, Write};
@@ -331,7 +332,7 @@ impl Till {
     ) -> Result<plan::push::Settled, plan::Deposed> {
         let ctx = self.ctx();
         let batch = self.flight.clone();
-        let mut roots = vec![Root::Cursor(Scope::all())];
+        let mut roots = vec![Root::Cursors];
         roots.extend(batch.operations.iter().map(|departure| Root::Op(departure.op)));
         roots.extend(plan::identity::in_reply(&batch, reply, &self.rules));
         let s = self.disk.snapshot(Need::of(roots));
@@ -364,7 +365,7 @@ impl Till {
     // Pulling.
 
     pub(crate) fn cursor(&self) -> Option<Cursor> {
-        let s = self.disk.snapshot(Need::only(vec![Root::Cursor(Scope::all())]));
+        let s = self.disk.snapshot(Need::only(vec![Root::Cursors]));
         s.cursors.get(&Scope::all()).and_then(|row| row.cursor.clone())
     }
 
@@ -394,20 +395,21 @@ impl Till {
         page: &PullPage,
     ) -> Result<plan::pull::Pulled, plan::Deposed> {
         let ctx = self.ctx();
-        let mut roots = vec![Root::Cursor(Scope::all()), Root::Records, Root::Outbox];
+        let mut roots = vec![Root::Cursors, Root::Records, Root::Outbox];
         roots.extend(page.changes.iter().map(|change| Root::Pulled(change.key.clone())));
         roots.extend(plan::identity::in_page(page, &self.rules));
         let places = plan::pull::places(&Scope::all(), page);
         roots.extend(places.into_iter().map(Root::Quarantine));
         let s = self.disk.snapshot(Need::of(roots));
-        let decision = plan::pull::apply(&s, &Scope::all(), from, page, &self.rules, &ctx);
+        let decision =
+            plan::pull::apply(&s, (&Scope::all(), Part::Last), from, page, &self.rules, &ctx);
         self.commits(&decision.changes);
         decision.output
     }
 
     pub(crate) fn cursor_expires(&mut self) {
         let ctx = self.ctx();
-        let s = self.disk.snapshot(Need::only(vec![Root::Cursor(Scope::all())]));
+        let s = self.disk.snapshot(Need::only(vec![Root::Cursors]));
         let decision = plan::pull::restart(&s, &Scope::all(), &ctx);
         self.commits(&decision.changes);
         decision.output.unwrap();

@@ -25,6 +25,8 @@ const START: u64 = 1_763_650_000_000;
 /// What goes wrong with one request.
 #[derive(Clone)]
 pub(crate) enum Fault {
+    /// Nothing, this time.
+    Pass,
     /// It never comes to the server.
     Halt(Halt),
     /// The server did it; the answer is lost.
@@ -35,6 +37,8 @@ pub(crate) enum Fault {
 pub(crate) struct Server {
     records: BTreeMap<EntityKey, (u64, Presence, Option<OpId>)>,
     changed: Vec<EntityKey>,
+    /// The place of every record's last change.
+    places: BTreeMap<EntityKey, u64>,
     verdicts: BTreeMap<OpId, Outcome>,
     pub(crate) effects: BTreeMap<OpId, u32>,
     pub(crate) batches: Vec<Vec<OpId>>,
@@ -54,6 +58,14 @@ pub(crate) struct Server {
     pub(crate) groups: bool,
     /// What it stores is not quite what was sent: it says so in its answers.
     pub(crate) corrects: bool,
+    /// The scopes of records, by id.
+    pub(crate) scopes: BTreeMap<String, Vec<&'static str>>,
+    /// Scopes that this user may not see.
+    pub(crate) forbids: BTreeSet<&'static str>,
+    /// Changes in a page of a scope.
+    pub(crate) page: Option<usize>,
+    /// The scopes that were asked for, in order.
+    pub(crate) asked: Vec<Scope>,
 }
 
 impl Server {
@@ -178,6 +190,8 @@ impl Server {
         let version = self.records.get(&key).map_or(0, |(version, ..)| *version) + 1;
         self.changed.retain(|known| *known != key);
         self.changed.push(key.clone());
+        let place = self.places.len() as u64 + self.places.values().max().unwrap_or(&0) + 1;
+        self.places.insert(key.clone(), place);
         self.records.insert(key, (version, presence, op));
         version
     }
@@ -221,21 +235,49 @@ impl Server {
         if cursor.is_some_and(|cursor| !cursor.0.starts_with(&prefix)) {
             return Err(Halt::Expired);
         }
-        let changes = self.changed.iter().map(|key| {
-            let (version, presence, op) = &self.records[key];
-            RemoteChange {
-                key: key.clone(),
-                presence: presence.clone(),
-                version: Some(self.said(*version)),
-                stamp: None,
-                op: *op,
-                own: None,
-            }
-        });
+        let changes = self.changed.iter().map(|key| self.change(key));
         let versions: u64 = self.records.values().map(|(version, ..)| version).sum();
         let next = Cursor(format!("{prefix}{versions}"));
         let changes = changes.collect();
         Ok(PullPage { changes, unreadable: Vec::new(), next, more: false, time: None, bytes: 0 })
+    }
+
+    fn change(&self, key: &EntityKey) -> RemoteChange {
+        let (version, presence, op) = &self.records[key];
+        RemoteChange {
+            key: key.clone(),
+            presence: presence.clone(),
+            version: Some(self.said(*version)),
+            stamp: None,
+            op: *op,
+            own: None,
+        }
+    }
+
+    /// A page of what belongs to a scope.
+    fn pull_scope(&mut self, scope: &Scope, cursor: Option<&Cursor>) -> Result<PullPage, Halt> {
+        self.asked.push(scope.clone());
+        if self.forbids.contains(&*scope.0) {
+            return Err(Halt::Forbidden);
+        }
+        let prefix = format!("h{}-", self.history);
+        let from: u64 = match cursor.map(|cursor| cursor.0.strip_prefix(&prefix)) {
+            None => 0,
+            Some(None) => return Err(Halt::Expired),
+            Some(Some(place)) => place.parse().unwrap(),
+        };
+        let within = |key: &EntityKey| {
+            self.scopes.get(&key.id).is_some_and(|scopes| scopes.contains(&&*scope.0))
+        };
+        let mut found: Vec<(&EntityKey, u64)> =
+            self.places.iter().map(|(key, place)| (key, *place)).collect();
+        found.retain(|(key, place)| *place > from && within(key));
+        found.sort_by_key(|(_, place)| *place);
+        let rest = found.split_off(found.len().min(self.page.unwrap_or(usize::MAX)));
+        let last = found.last().map_or(from, |(_, place)| *place);
+        let changes = found.into_iter().map(|(key, _)| self.change(key)).collect();
+        let (next, more) = (Cursor(format!("{prefix}{last}")), !rest.is_empty());
+        Ok(PullPage { changes, unreadable: Vec::new(), next, more, time: None, bytes: 0 })
     }
 }
 
@@ -298,6 +340,8 @@ pub(crate) struct Shelf {
     pub(crate) loses: RefCell<VecDeque<&'static str>>,
     /// How often a collection was read whole.
     pub(crate) lists: Cell<u32>,
+    /// Transactions that there were.
+    pub(crate) runs: Cell<u32>,
 }
 
 impl RawStore for Shelf {
@@ -307,6 +351,7 @@ impl RawStore for Shelf {
         need: Need,
         decide: &mut dyn FnMut(&Snapshot) -> Changeset,
     ) -> Result<(), StoreError> {
+        self.runs.set(self.runs.get() + 1);
         self.inner.run(verb, need, decide).await?;
         let mut loses = self.loses.borrow_mut();
         if loses.front() == Some(&verb.name) {
@@ -340,16 +385,19 @@ impl Remote for Wire {
                 self.server.borrow_mut().push(batch);
                 PushReply::halted(Halt::Unreachable)
             }
-            None => self.server.borrow_mut().push(batch),
+            Some(Fault::Pass) | None => self.server.borrow_mut().push(batch),
         }
     }
 
-    async fn pull(&self, _: &Scope, cursor: Option<&Cursor>) -> Result<PullPage, Halt> {
+    async fn pull(&self, scope: &Scope, cursor: Option<&Cursor>) -> Result<PullPage, Halt> {
         let fault = self.server.borrow_mut().faults.pop_front();
         match fault {
             Some(Fault::Halt(halt)) => Err(halt),
             Some(Fault::AnswerLost) => Err(Halt::Unreachable),
-            None => self.server.borrow_mut().pull(cursor),
+            Some(Fault::Pass) | None if *scope == Scope::all() => {
+                self.server.borrow_mut().pull(cursor)
+            }
+            Some(Fault::Pass) | None => self.server.borrow_mut().pull_scope(scope, cursor),
         }
     }
 
@@ -460,10 +508,14 @@ impl World {
     }
 
     pub(crate) fn over(disk: Rc<RefCell<Disk>>, strategy: Strategy, server: Server) -> Self {
+        let config = Config { rules: rules(strategy), ..Config::default() };
+        Self::with(disk, config, server)
+    }
+
+    pub(crate) fn with(disk: Rc<RefCell<Disk>>, config: Config, server: Server) -> Self {
         let shelf = Shelf { inner: MemoryStore::on(disk), ..Shelf::default() };
         let wire = Wire { server: server.into() };
         let tab = Tab { shelf, wire, ..Tab::default() };
-        let config = Config { rules: rules(strategy), ..Config::default() };
         let engine = holdfast::memory::contract::block_on(Engine::open(tab, config)).unwrap();
         let events = Rc::new(RefCell::new(Vec::new()));
         let heard = Rc::clone(&events);

@@ -53,7 +53,12 @@ declare global {
   const url: string;
   const signal: AbortSignal;
   const orderSchema: StandardSchema<Order>;
-  const session: { token(): Promise<string>; renew(): Promise<string> };
+  const session: {
+    token(): Promise<string>;
+    renew(): Promise<string>;
+    sign(method: string, url: string, digest?: string): Promise<Record<string, string>>;
+    signature(input: string, method: string, url: string, headers: object): Promise<string>;
+  };
   const z: {
     object(shape: { table: unknown }): StandardSchema<Order>;
     number(): unknown;

@@ -1,5 +1,6 @@
 //! The change feed: pages in commit order behind an opaque cursor.
 
+use crate::document::Document;
 use crate::limits::Limits;
 use crate::problem::{Problem, ProblemKind};
 use crate::store::{Feed, Tx};
@@ -16,8 +17,39 @@ pub struct PullRequest {
     pub cursor: Option<String>,
     /// The most changes wanted; the server may give fewer.
     pub limit: Option<usize>,
-    /// Which part of the data. This server knows one, `all`, which is the default.
+    /// Which part of the data: `all`, which is the default, or `<member>:<value>` for the records whose document has that
+    /// text or number in that member (`building:42`), which must not change while the record lives.
     pub scope: Option<String>,
+}
+
+/// The records of a scope.
+struct Part<'a> {
+    member: &'a str,
+    value: &'a str,
+}
+
+impl<'a> Part<'a> {
+    /// Nothing for all of the data.
+    fn parse(scope: Option<&'a str>) -> Result<Option<Self>, Problem> {
+        let scope = match scope {
+            None | Some("all") => return Ok(None),
+            Some(scope) => scope,
+        };
+        match scope.split_once(':') {
+            Some((member, value)) if !member.is_empty() => Ok(Some(Self { member, value })),
+            Some(_) | None => {
+                Err(Problem::new(ProblemKind::NotFound, "this server has no such scope"))
+            }
+        }
+    }
+
+    /// A deletion is told to everybody: nobody knows any more what it was of.
+    fn has(&self, document: Option<&Document>) -> bool {
+        let Some(document) = document else { return true };
+        let is_text =
+            |json: &str| serde_json::from_str::<String>(json).is_ok_and(|text| text == self.value);
+        document.member(self.member).is_some_and(|json| json == self.value || is_text(&json))
+    }
 }
 
 /// A position in the feed, printed as `<epoch>.<change>`, and `<epoch>.<change>.<start>` while a
@@ -61,7 +93,7 @@ impl Position {
 ///
 /// # Errors
 /// `cursor-expired` for a cursor of another epoch, beyond the feed, unreadable, or older than the
-/// tombstones kept; `invalid` for a limit of 0; `not-found` for an unknown scope; `internal` if
+/// tombstones kept; `invalid` for a limit of 0; `not-found` for what cannot be a scope; `internal` if
 /// the store fails.
 pub fn pull<T: Tx>(
     tx: &T,
@@ -72,9 +104,7 @@ pub fn pull<T: Tx>(
     if request.limit == Some(0) {
         return Err(Problem::new(ProblemKind::Invalid, "the limit must be at least 1"));
     }
-    if request.scope.as_deref().is_some_and(|scope| scope != "all") {
-        return Err(Problem::new(ProblemKind::NotFound, "this server has no such scope"));
-    }
+    let part = Part::parse(request.scope.as_deref())?;
     let feed = tx.feed().map_err(internal)?;
     let mut position = match &request.cursor {
         None => Position { change: 0, start: feed.last },
@@ -88,6 +118,10 @@ pub fn pull<T: Tx>(
     let mut changes = Vec::new();
     let mut bytes = CHANGE_BYTES;
     for (number, key, record) in rows.into_iter().take(limit) {
+        if part.as_ref().is_some_and(|part| !part.has(record.document.as_ref())) {
+            position.change = number;
+            continue;
+        }
         bytes += CHANGE_BYTES + record.document.as_ref().map_or(0, |d| d.as_str().len());
         if bytes > limits.answer_bytes && !changes.is_empty() {
             more = true;

@@ -570,3 +570,44 @@ fn a_page_stays_below_the_limit_of_bytes_and_always_moves() {
         assert_eq!((answer.changes.len(), answer.more), (expected, expected < 3));
     }
 }
+
+/// A part of the data has the records that say so, every deletion, and cursors that pass over the rest.
+#[test]
+fn a_scope_is_a_part_of_the_feed() {
+    let mut server = Memory::new("e1");
+    let order = |op_id: &str, id: &str, text: &str| op(op_id, id, None, Intent::Create(doc(text)));
+    submit(
+        &mut server,
+        vec![
+            order("w1", "a", r#"{"building":41}"#),
+            order("w2", "b", r#"{"building":42}"#),
+            order("w3", "c", r#"{"building":"42"}"#),
+            order("w4", "d", r#"{"floor":42}"#),
+            order("w5", "e", r#"{"building":42}"#),
+        ],
+    );
+    let limits = Limits { page: 2, ..Limits::default() };
+    let (mut cursor, mut seen, mut pages) = (None, Vec::new(), 0);
+    loop {
+        let scope = Some("building:42".to_owned());
+        let request = PullRequest { cursor, limit: None, scope };
+        let answer = pull(&server, &request, &limits, NOW).unwrap();
+        seen.extend(answer.changes.into_iter().map(|change| change.id));
+        (cursor, pages) = (Some(answer.cursor), pages + 1);
+        if !answer.more {
+            break;
+        }
+    }
+    assert_eq!((seen, pages), (vec!["b".to_owned(), "c".to_owned(), "e".to_owned()], 3));
+    submit(&mut server, vec![delete("w6", "a", Some(1)), delete("w7", "b", Some(1))]);
+    let scope = Some("building:42".to_owned());
+    let rest = PullRequest { cursor, limit: None, scope };
+    let rest = pull(&server, &rest, &Limits::default(), NOW).unwrap();
+    let gone: Vec<_> = rest.changes.iter().map(|it| (&*it.id, it.document.is_none())).collect();
+    assert_eq!(gone, [("a", true), ("b", true)]);
+    for scope in ["building", ":42", ""] {
+        let request = PullRequest { scope: Some(scope.to_owned()), ..PullRequest::default() };
+        let refused = pull(&server, &request, &Limits::default(), NOW).unwrap_err();
+        assert_eq!(refused.kind, ProblemKind::NotFound, "{scope}");
+    }
+}

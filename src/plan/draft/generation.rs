@@ -4,10 +4,26 @@
 use super::*;
 use crate::model::{Scope, Shadow};
 
+/// A full pull that is under way.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::plan) struct Building {
+    /// Of which scope.
+    pub(in crate::plan) scope: Scope,
+    /// What it is building.
+    pub(in crate::plan) generation: u32,
+}
+
 impl Draft<'_> {
+    /// The generation that is being built of a record, where the full pull that is under way concerns it.
+    pub(in crate::plan) fn generation_of(&self, key: &EntityKey) -> Option<u32> {
+        let building = self.building.as_ref()?;
+        let concerned = self.records.get(key).is_none_or(|it| covers(&building.scope, it));
+        concerned.then_some(building.generation)
+    }
+
     /// Keeps what the server says of a record for the generation that is being built, unless more is known there already.
     pub(in crate::plan) fn shade(&mut self, key: &EntityKey, base: &Base) -> bool {
-        let Some(generation) = self.building else { return false };
+        let Some(generation) = self.generation_of(key) else { return false };
         let known = self.records.get(key).and_then(|record| record.base_in(generation));
         let moves = base.replaces(known) || planted::has(Bug::StalePullWins);
         if moves {
@@ -19,7 +35,7 @@ impl Draft<'_> {
 
     /// What is known of a record in the generation that is being built.
     pub(super) fn shadow(&self, key: &EntityKey) -> Option<&Base> {
-        self.records.get(key)?.base_in(self.building?)
+        self.records.get(key)?.base_in(self.generation_of(key)?)
     }
 
     /// What the server made of an operation, for the generation that is being built: a guess is made on what is known there.
@@ -53,26 +69,34 @@ impl Draft<'_> {
         let older = known
             .zip(said.version.as_ref())
             .is_some_and(|(known, said)| known.newer_than(said) == Some(true));
-        self.building.is_some() && older
+        older && self.generation_of(key).is_some()
     }
 
     /// The last page of a full pull: from now on the generation that it built is shown. What it did not bring is gone. Where
     /// something of that is in the outbox it is a deletion, and the first operation that never left is judged; a create
     /// that the server never had is not concerned. Where a change could not be read, what was not brought is spared.
     pub(in crate::plan) fn move_generation(&mut self, scope: &Scope, spares: bool) {
-        let Some(generation) = self.building.take() else { return };
+        let Some(building) = self.building.take_if(|it| it.scope == *scope) else { return };
+        let generation = building.generation;
         let keys: Vec<EntityKey> = self.records.keys().cloned().collect();
         for key in keys {
             let Some(record) = self.records.get(&key) else { continue };
             let brought = record.base_in(generation).cloned();
+            // What another scope alone brings is as that says: a verdict went to both generations.
             let base = match (&brought, &record.base) {
+                (_, known) if !covers(scope, record) => known.clone(),
                 (Some(brought), _) => Some(brought.clone()),
-                (None, known) if spares || !covers(scope, record) => known.clone(),
+                (None, known) if spares || record.scopes().any(|it| it != scope) => known.clone(),
                 (None, Some(_)) if self.of(&key).next().is_some() => Some(TOMBSTONE),
                 (None, _) => None,
             };
+            let (covered, swept) = (covers(scope, record), brought.is_none() && !spares);
             let moved = base != record.base;
-            if !moved && brought.is_none() && record.shadow.is_none() {
+            if !moved
+                && brought.is_none()
+                && record.shadow.is_none()
+                && !(swept && record.is_in(scope))
+            {
                 continue;
             }
             if base.as_ref().is_some_and(|base| base.presence == Presence::Deleted) {
@@ -81,9 +105,13 @@ impl Draft<'_> {
             let record = self.record_mut(&key);
             record.base.clone_from(&base);
             record.shadow = None;
-            record.generation = generation;
-            if brought.is_some() {
-                record.scope = Some(scope.clone());
+            if covered {
+                record.generation = generation;
+                if swept {
+                    record.leave(scope);
+                } else {
+                    record.join(scope);
+                }
             }
             if let (true, Some(base)) = (moved, base) {
                 self.judge_anew(&key);
@@ -92,6 +120,18 @@ impl Draft<'_> {
                 }
             }
         }
+    }
+
+    /// A scope does not bring a record any more; tells whether no other does, so that nothing is left of it.
+    pub(in crate::plan) fn take_out_of(&mut self, key: &EntityKey, scope: &Scope) -> bool {
+        let record = self.record_mut(key);
+        record.leave(scope);
+        let gone = record.scope.is_none();
+        if gone {
+            record.base = None;
+            record.shadow = None;
+        }
+        gone
     }
 
     /// What was made on a version of the generation that is gone stands on nothing: the same number may mean another state now.
@@ -113,8 +153,5 @@ const TOMBSTONE: Base =
 
 /// Whether a full pull of a scope brings a record if the server has it. A record that our own push made has no scope yet.
 fn covers(scope: &Scope, record: &Record) -> bool {
-    match &record.scope {
-        Some(known) => known == scope,
-        None => record.base.is_some() && *scope == Scope::all(),
-    }
+    record.is_in(scope) || record.scope.is_none() && *scope == Scope::all()
 }

@@ -15,15 +15,16 @@ mod naming;
 use crate::model::{Map, Set};
 
 pub(super) use carrying::HANDED_OVER;
+pub(super) use generation::Building;
 
 use super::strategy::{self, Verdict, Won, kind_of};
 use crate::model::Wall;
 use crate::model::map::sort;
 use crate::model::{
-    Asks, Assumed, Base, Before, Changeset, Conflict, ConflictId, ConflictKind, Ctx, Decider,
-    Decision, Document, Edit, EntityKey, Epoch, Fate, GroupId, Intent, JournalLine, Meta, OpId,
-    OpState, Operation, Parked, Path, Presence, Quarantine, Record, Resolved, Rules, Seq, Settled,
-    Slot, Snapshot, Strategy, Unreadable, Version,
+    Asks, Assumed, Base, Before, Changeset, Conflict, ConflictId, ConflictKind, Ctx, CursorRow,
+    Decider, Decision, Document, Edit, EntityKey, Epoch, Fate, GroupId, Intent, JournalLine, Meta,
+    OpId, OpState, Operation, Parked, Path, Presence, Quarantine, Record, Resolved, Rules, Seq,
+    Settled, Slot, Snapshot, Strategy, Unreadable, Version,
 };
 use crate::model::{edit, operation};
 use crate::planted::{self, Bug};
@@ -60,7 +61,7 @@ pub(super) struct Draft<'a> {
     pub(super) out: Changeset,
     pub(super) notice: Notice,
     /// The generation that a full pull is building (R25).
-    pub(super) building: Option<u32>,
+    pub(super) building: Option<Building>,
     touched: Set<EntityKey>,
     /// Transactions of which a member came, went or changed.
     groups: Set<GroupId>,
@@ -101,7 +102,9 @@ impl<'a> Draft<'a> {
             meta: Meta { quarantine, ..was.meta.clone() },
             out,
             notice: Notice::default(),
-            building: rebuilt.map(|row| row.generation).max(),
+            building: rebuilt
+                .max_by_key(|row| row.generation)
+                .map(|row| Building { scope: row.scope.clone(), generation: row.generation }),
             touched: Set::new(),
             groups: Set::new(),
             moved: Vec::new(),
@@ -129,7 +132,8 @@ impl<'a> Draft<'a> {
 
     /// Whether a pull of everything is under way: its rows may be older than an answer that comes between two pages.
     pub(super) fn is_filling(&self) -> bool {
-        self.was.cursors.values().any(|row| row.rebuilding || !row.complete)
+        let filling = |row: &CursorRow| row.rebuilding || !row.complete;
+        self.was.cursors.values().any(|row| !row.leaving && filling(row))
     }
 
     pub(super) fn queue(&self, key: &EntityKey) -> Vec<Seq> {

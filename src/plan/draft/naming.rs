@@ -101,11 +101,14 @@ impl Draft<'_> {
         }
         let record = self.record_mut(into);
         record.generation = record.generation.max(old.generation);
-        record.scope = record.scope.take().or(old.scope);
+        for scope in old.scope.iter().chain(&old.also) {
+            record.join(scope);
+        }
         if let Some(base) = old.base {
             self.show_base(into, base);
         }
-        if let Some(shadow) = old.shadow.filter(|shadow| Some(shadow.generation) == self.building) {
+        let generation = self.generation_of(into);
+        if let Some(shadow) = old.shadow.filter(|shadow| Some(shadow.generation) == generation) {
             self.shade(into, &shadow.base);
         }
         // A removal says nothing about what was written under the other id: that is a person's to say.
