@@ -177,7 +177,9 @@ impl Gather {
             }
             "conflicts" => self.scanned(store, &row),
             "settled" => self.scanned(store, &row),
-            "quarantine" => drop(self.snapshot.kept_aside.insert(row.key)),
+            "quarantine" => {
+                self.snapshot.kept_aside.insert(row.key);
+            }
             "aliases" => {
                 let (Some(own), [Part::Text(collection), Part::Text(named)]) =
                     (self.read(store, &row, read::string), key.as_slice())

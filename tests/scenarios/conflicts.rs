@@ -219,7 +219,9 @@ fn the_second_resolver_hears_that_it_is_decided() {
 fn a_decision_on_what_has_moved_decides_nothing() {
     let moves: [fn(&mut Till); 2] = [
         |till| till.pulls(&[live("o1", 3, r#"{"a":9,"b":1}"#)]),
-        |till| drop(till.patches("o1", r#"{"b":7}"#)),
+        |till| {
+            till.patches("o1", r#"{"b":7}"#);
+        },
     ];
     for (moves, seen_last) in moves.into_iter().zip([r#"{"a":9,"b":1}"#, r#"{"a":3,"b":1}"#]) {
         let mut till = open();
