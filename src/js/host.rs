@@ -146,11 +146,20 @@ impl Checked {
 
 impl Remote for Checked {
     async fn push(&self, batch: &Batch) -> PushReply {
-        self.remote.push(batch).await
+        let mut reply = self.remote.push(batch).await;
+        if let Some(page) = reply.page.take() {
+            // A page that nobody may judge comes again with the next pull: its cursor is not kept.
+            reply.page = self.check(page).await.ok();
+        }
+        reply
     }
 
     async fn pull(&self, scope: &Scope, cursor: Option<&Cursor>) -> Result<PullPage, Halt> {
         self.check(self.remote.pull(scope, cursor).await?).await
+    }
+
+    fn pulls_for(&self, device: DeviceId) {
+        self.remote.pulls_for(device);
     }
 
     fn capabilities(&self) -> Capabilities {
