@@ -43,7 +43,7 @@ export const auraConnect: RestProfile = {
     "time": "timestamp",
     "verdicts": {
       "list": "results",
-      "key": { "localId": "$own" },
+      "key": { "localId": "$own", "serverId": "$serverId" },
       "status": "status",
       "words": { "success": "applied", "conflict": "conflict", "failed": "rejected" },
       "applied": { "version": "lastModified", "at": "lastModified", "id": "serverId" },
@@ -117,7 +117,7 @@ export const auraConnectMobile: RestProfile = {
     "delta": true,
     "verdicts": {
       "list": "results",
-      "key": { "client_id": "$own" },
+      "key": { "client_id": "$own", "id": "$serverId" },
       "status": "status",
       "words": { "confirmed": "applied", "conflict": "conflict", "rejected": "rejected", "retry": "retry" },
       "applied": { "version": "version", "id": "id" },

@@ -1708,8 +1708,8 @@ export interface RestVerdicts {
   readonly list?: string;
   /** Or: lists that say the verdict. */
   readonly lists?: Readonly<Record<string, RestWord>>;
-  /** What tells which operation an entry is about: `{ opId: "$op" }`. */
-  readonly key: Readonly<Record<string, "$op" | "$seq" | "$own" | "$id">>;
+  /** What tells which operation an entry is about: `{ opId: "$op" }`. Of several names the first that is one of ours. */
+  readonly key: Readonly<Record<string, "$op" | "$seq" | "$own" | "$id" | "$serverId">>;
   /** Where the word is, and what the words mean. */
   readonly status?: string;
   readonly words?: Readonly<Record<string, RestWord>>;

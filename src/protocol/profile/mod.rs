@@ -570,8 +570,9 @@ fn verdicts(given: &Given<'_>, record: &Row) -> Result<Verdicts, Wrong> {
     for (path, raw) in given.entries("key")? {
         let name = crate::model::json::unquote(raw).unwrap_or_default();
         let slot = name.strip_prefix('$').and_then(|name| given::word(name, SLOTS));
-        let slot =
-            slot.ok_or_else(|| given.wrong(&["key.", &path].concat(), "$op, $seq, $own or $id"))?;
+        let slot = slot.ok_or_else(|| {
+            given.wrong(&["key.", &path].concat(), "$op, $seq, $own, $id or $serverId")
+        })?;
         key.push((path, slot));
     }
     if key.is_empty() {

@@ -638,3 +638,17 @@ fn quoted(literal: &str) -> String {
     }
     out
 }
+
+/// A server that answers with the name that another device gave a record means the record all the same.
+#[test]
+fn any_name_of_a_record_tells_which_it_is() {
+    let golden = golden_files(&preset::AURA_CONNECT).remove("push-pulled-record").unwrap();
+    let mut tree = golden.tree["answer"]["body"].clone();
+    tree["results"]["orders"][0]["localId"] = json!("6f1f2c7e");
+    let batch = batch(&golden);
+    let mut push = Push::new(&batch);
+    let said = HttpResponse { body: tree.to_string(), ..answer(&golden) };
+    rest(&preset::AURA_CONNECT).hear(&mut push, &said, NOW);
+    assert_eq!(push.reply.outcomes.len(), 1);
+    assert_eq!(push.reply.outcomes[0].0, batch.operations[0].op);
+}

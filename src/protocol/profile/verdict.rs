@@ -199,7 +199,8 @@ impl Rest {
         Ok(found)
     }
 
-    /// The operation that an entry is about; none for one that we did not send.
+    /// The operation that an entry is about; none for one that we did not send. A server may call a record by another name than we
+    /// did, so any of the names that an entry has may tell.
     fn which<'a>(
         &self,
         about: &[&'a Departure],
@@ -207,17 +208,21 @@ impl Rest {
         entry: &str,
     ) -> Result<Option<&'a Departure>, Halt> {
         let wire = &self.profile.push.verdicts;
-        let keyed = wire.key.iter().find_map(|(path, slot)| {
+        let mut named = false;
+        for (path, slot) in &wire.key {
             let path = if entry.starts_with('{') { path } else { "" };
-            Some((word(at(entry, path)?)?, *slot))
-        });
-        let (said, slot) = keyed.ok_or(Halt::Protocol)?;
-        let ours = |departure: &&&'a Departure| {
-            let own = self.value(departure, slot).and_then(|it| word(&it));
-            own.as_ref() == Some(&said)
-                && collection.is_none_or(|collection| departure.collection == collection)
-        };
-        Ok(about.iter().find(ours).copied())
+            let Some(said) = at(entry, path).and_then(word) else { continue };
+            named = true;
+            let ours = |departure: &&&'a Departure| {
+                let own = self.value(departure, *slot).and_then(|it| word(&it));
+                own.as_ref() == Some(&said)
+                    && collection.is_none_or(|collection| departure.collection == collection)
+            };
+            if let Some(departure) = about.iter().find(ours) {
+                return Ok(Some(*departure));
+            }
+        }
+        if named { Ok(None) } else { Err(Halt::Protocol) }
     }
 
     fn outcome(
