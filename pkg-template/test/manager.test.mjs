@@ -57,6 +57,7 @@ test("open hands over complete, plain options", async () => {
         coalesce: false,
         checked: false,
         priority: "high",
+        indexes: [],
       },
       {
         name: "customers",
@@ -71,6 +72,7 @@ test("open hands over complete, plain options", async () => {
         coalesce: true,
         checked: false,
         priority: "normal",
+        indexes: [],
       },
     ],
     relaxed: false,
@@ -541,7 +543,7 @@ test("warm tells of its own scope alone", async () => {
   assert.deepEqual(await sync.scopes.evict("a"), { gone: 2, kept: 1 });
   assert.deepEqual(calls.at(-1), ["evict_scope", "a"]);
   await sync.collection("orders").list({ scope: "a", limit: 5 });
-  assert.deepEqual(calls.at(-1), ["list", "orders", 5, undefined, "a"]);
+  assert.deepEqual(calls.at(-1), ["list", "orders", '{"scope":"a","limit":5}']);
 });
 
 test("a live list reads when somebody looks, again after a change, once for many", async () => {

@@ -16,6 +16,7 @@ import type {
   RestProfile,
   StandardSchema,
   SyncManager,
+  Totals,
 } from "holdfast";
 
 declare global {
@@ -30,6 +31,7 @@ declare global {
     note?: string;
     lines?: Line[];
     customerId?: string;
+    createdAt?: string;
   }
   interface Customer {
     name: string;
@@ -53,6 +55,7 @@ declare global {
   const url: string;
   const signal: AbortSignal;
   const orderSchema: StandardSchema<Order>;
+  const groups: readonly Totals[];
   const session: {
     token(): Promise<string>;
     renew(): Promise<string>;
