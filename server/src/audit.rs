@@ -2,10 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use rusqlite::{Connection, params};
 use serde::{Deserialize, Serialize};
 
-use crate::db::{Db, DbError};
+use crate::db::{Db, DbError, Sql, Value};
 
 /// The counts of one tenant, or of all.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -60,61 +59,61 @@ struct Order {
 }
 
 impl Db {
-    /// Counts, in one consistent view of the database, what one tenant has, or all of them.
+    /// Counts, in one consistent view of the database, what one tenant has, or all of them. What a
+    /// tenant has on a wire counts for `<wire>/<tenant>`.
     ///
     /// # Errors
     /// [`DbError`]
     pub fn audit(&self, tenant: Option<&str>) -> Result<Audit, DbError> {
-        self.read(|connection| {
-            let tx = connection.unchecked_transaction()?;
-            Ok(audit(&tx, tenant)?)
-        })
+        self.read(|sql| audit(sql, tenant))
     }
 }
 
-fn audit(db: &Connection, tenant: Option<&str>) -> rusqlite::Result<Audit> {
+fn audit(sql: &dyn Sql, tenant: Option<&str>) -> Result<Audit, DbError> {
     let mut audit = Audit::default();
-    let mut records = db.prepare(
+    let of: Value<'_> = tenant.into();
+    let records = sql.query(
         "SELECT collection, count(document), count(*) - count(document) FROM records
-        WHERE ?1 IS NULL OR tenant = ?1 GROUP BY collection",
+        WHERE coalesce(?1, tenant) = tenant GROUP BY collection",
+        &[of],
     )?;
-    let mut rows = records.query([tenant])?;
-    while let Some(row) = rows.next()? {
-        audit.records.insert(row.get(0)?, Count { live: row.get(1)?, deleted: row.get(2)? });
+    for row in records {
+        let count = Count { live: row.number(1)?, deleted: row.number(2)? };
+        audit.records.insert(row.text(0)?, count);
     }
     let of_kind = |kind: Option<&str>| {
-        db.query_row(
+        sql.one(
             "SELECT count(*) FROM verdicts
-            WHERE (?1 IS NULL OR tenant = ?1) AND (?2 IS NULL OR kind = ?2)",
-            params![tenant, kind],
-            |r| r.get(0),
-        )
+            WHERE coalesce(?1, tenant) = tenant AND coalesce(?2, kind) = kind",
+            &[of, kind.into()],
+        )?
+        .number(0)
     };
     audit.operations = of_kind(None)?;
     audit.applied = of_kind(Some("applied"))?;
     audit.conflicts = of_kind(Some("conflict"))?;
     audit.rejected = of_kind(Some("rejected"))?;
-    audit.duplicates = db.query_row(
-        "SELECT coalesce(sum(repeats), 0) FROM tenants WHERE ?1 IS NULL OR tenant = ?1",
-        [tenant],
-        |r| r.get(0),
+    let duplicates = sql.one(
+        "SELECT CAST(coalesce(sum(repeats), 0) AS BIGINT) FROM tenants
+        WHERE coalesce(?1, tenant) = tenant",
+        &[of],
     )?;
-    (audit.effects, audit.max_effects) = db.query_row(
-        "SELECT coalesce(sum(count), 0), coalesce(max(count), 0) FROM effects
-        WHERE ?1 IS NULL OR tenant = ?1",
-        [tenant],
-        |r| Ok((r.get(0)?, r.get(1)?)),
+    audit.duplicates = duplicates.number(0)?;
+    let effects = sql.one(
+        "SELECT CAST(coalesce(sum(count), 0) AS BIGINT), coalesce(max(count), 0) FROM effects
+        WHERE coalesce(?1, tenant) = tenant",
+        &[of],
     )?;
-    let mut orders = db.prepare(
+    (audit.effects, audit.max_effects) = (effects.number(0)?, effects.number(1)?);
+    let orders = sql.query(
         "SELECT document FROM records WHERE collection = 'orders' AND document IS NOT NULL
-        AND (?1 IS NULL OR tenant = ?1)",
+        AND coalesce(?1, tenant) = tenant",
+        &[of],
     )?;
-    let mut rows = orders.query([tenant])?;
-    while let Some(row) = rows.next()? {
+    for row in orders {
         audit.orders.live += 1;
-        let text: String = row.get(0)?;
         // A document of another shape counts as a record and adds nothing.
-        if let Ok(order) = serde_json::from_str::<Order>(&text) {
+        if let Ok(order) = serde_json::from_str::<Order>(&row.text(0)?) {
             audit.orders.lines += u64::try_from(order.lines.len()).unwrap_or(0);
             audit.orders.cents += order.total;
         }

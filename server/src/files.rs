@@ -50,7 +50,7 @@ fn locate(www: &Path, path: &str) -> Option<PathBuf> {
     Some(file)
 }
 
-fn percent_decode(path: &str) -> Option<String> {
+pub(crate) fn percent_decode(path: &str) -> Option<String> {
     let mut bytes = Vec::with_capacity(path.len());
     let mut rest = path.bytes();
     while let Some(byte) = rest.next() {

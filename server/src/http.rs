@@ -1,4 +1,4 @@
-//! The protocol over HTTP: routes, tokens, problems, faults.
+//! HTTP: who asks, where it goes, what may go wrong on purpose. What is asked is in `standard` and `wires`.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -9,16 +9,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
-use axum::extract::Query;
 use axum::http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
 use holdfast_server_core::{
-    AcceptAll, Limits, OutcomeKind, PosRules, Problem, ProblemKind, PullRequest, PushRequest, Rules,
+    AcceptAll, PosRules, Problem, ProblemKind, Role, Rules, Terms, User, Wire,
 };
 use sha2::{Digest, Sha256};
 
 use crate::db::Db;
 use crate::fault::{Fault, FaultKind, Route};
 use crate::files;
+use crate::flaw::Flaw;
+use crate::rate::Limiter;
 
 /// Which of the application's rules hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -31,7 +32,7 @@ pub enum RuleSet {
 }
 
 impl RuleSet {
-    fn rules(self) -> &'static dyn Rules {
+    pub(crate) fn rules(self) -> &'static dyn Rules {
         match self {
             Self::None => &AcceptAll,
             Self::Pos => &PosRules,
@@ -39,23 +40,66 @@ impl RuleSet {
     }
 }
 
+/// The tenant of those who have no token of their own.
+pub(crate) const MAIN: &str = "main";
+
 /// Tells the connection to close without an answer.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct HangUp;
 
+/// Whose token it is.
+#[derive(Debug, Clone)]
+pub(crate) struct Who {
+    pub(crate) tenant: String,
+    pub(crate) user: User,
+}
+
 /// What every request needs.
 pub(crate) struct State {
     pub(crate) db: Db,
-    /// Digest of a token, and its tenant: a look-up by digest takes no time that tells a token.
-    pub(crate) tokens: BTreeMap<[u8; 32], String>,
+    /// Digest of a token, and whose it is: a look-up by digest takes no time that tells a token.
+    pub(crate) tokens: BTreeMap<[u8; 32], Who>,
     pub(crate) open: bool,
     /// Prefix and directory, the longest prefix first.
     pub(crate) www: Vec<(String, PathBuf)>,
     pub(crate) cors: Option<HeaderValue>,
     pub(crate) faults: Vec<Fault>,
+    pub(crate) flaws: Vec<Flaw>,
+    pub(crate) limiter: Option<Limiter>,
     pub(crate) rules: RuleSet,
-    pub(crate) limits: Limits,
+    pub(crate) terms: Terms,
     pub(crate) log: bool,
+}
+
+/// The language that a path is answered in.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Tongue {
+    Standard,
+    Wire(Wire),
+}
+
+impl Tongue {
+    /// Whose path it is, and what is below it.
+    fn of(path: &str) -> Option<(Self, &str)> {
+        if path == "/api" || path.starts_with("/api/") {
+            return Some((Self::Standard, path));
+        }
+        let (name, _) = path.strip_prefix('/')?.split_once('/')?;
+        let wire = Wire::named(name)?;
+        Some((Self::Wire(wire), path.get(name.len() + 1..)?))
+    }
+
+    /// An error, in its words.
+    pub(crate) fn refuse(self, problem: &Problem) -> Response<Body> {
+        let mut response = match self {
+            Self::Standard => refuse(problem),
+            Self::Wire(wire) => crate::wires::response(wire, wire.refusal(problem)),
+        };
+        if let Some(seconds) = problem.retry_after {
+            response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
+        }
+        response
+    }
 }
 
 pub(crate) fn digest(token: &str) -> [u8; 32] {
@@ -73,7 +117,7 @@ fn log(line: &str) {
     let _ = writeln!(std::io::stderr(), "{line}");
 }
 
-fn json(status: StatusCode, media: &'static str, body: String) -> Response<Body> {
+pub(crate) fn json(status: StatusCode, media: &'static str, body: String) -> Response<Body> {
     let mut response = Response::new(Body::from(body));
     *response.status_mut() = status;
     let headers = response.headers_mut();
@@ -109,7 +153,7 @@ fn hang_up() -> Response<Body> {
     response
 }
 
-fn status_fault(status: u16) -> Response<Body> {
+fn status_fault(tongue: Tongue, status: u16) -> Response<Body> {
     let known = ProblemKind::ALL.iter().find(|kind| kind.status() == status);
     match known {
         Some(kind) => {
@@ -117,7 +161,7 @@ fn status_fault(status: u16) -> Response<Body> {
             if matches!(kind, ProblemKind::RateLimited | ProblemKind::Unavailable) {
                 problem = problem.after(1);
             }
-            refuse(&problem)
+            tongue.refuse(&problem)
         }
         None => page(StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY)),
     }
@@ -127,15 +171,17 @@ impl State {
     /// Handles one request.
     pub(crate) async fn handle(self: Arc<Self>, request: Request<Body>) -> Response<Body> {
         let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+        let origin = request.headers().get(header::ORIGIN).cloned();
         let mut notes = String::new();
-        let api = path == "/api" || path.starts_with("/api/");
-        let mut response = if api {
-            self.api(request, &path, &mut notes).await
-        } else {
-            self.page(&method, &path).await
+        let tongue = Tongue::of(&path);
+        let mut response = match tongue {
+            Some((Tongue::Standard, _)) => self.standard(request, &path, &mut notes).await,
+            Some((Tongue::Wire(wire), below)) => self.wire(wire, request, below, &mut notes).await,
+            None => self.page(&method, &path).await,
         };
-        if api {
-            self.cors(response.headers_mut());
+        if let Some((tongue, _)) = tongue {
+            self.spoil(&mut response);
+            self.cors(tongue, origin, response.headers_mut());
         }
         if self.log {
             let status = response.status().as_u16();
@@ -145,12 +191,86 @@ impl State {
         response
     }
 
-    fn cors(&self, headers: &mut HeaderMap) {
-        let origin = self.cors.clone().unwrap_or(HeaderValue::from_static("*"));
-        headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
-        let exposed = HeaderValue::from_static("retry-after");
-        headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, exposed);
+    fn cors(&self, tongue: Tongue, origin: Option<HeaderValue>, headers: &mut HeaderMap) {
+        let any = HeaderValue::from_static("*");
+        let (allowed, exposed) = match tongue {
+            Tongue::Standard => (any, "retry-after"),
+            Tongue::Wire(_) => (origin.unwrap_or(any), "retry-after, content-digest, etag, date"),
+        };
+        let allowed = self.cors.clone().unwrap_or(allowed);
+        headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, allowed);
+        headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(exposed));
         headers.insert(header::VARY, HeaderValue::from_static("origin"));
+    }
+
+    pub(crate) fn breaks(&self, flaw: Flaw) -> bool {
+        self.flaws.contains(&flaw)
+    }
+
+    /// Breaks what promises about answers it is told to.
+    fn spoil(&self, response: &mut Response<Body>) {
+        if self.breaks(Flaw::RetryAfter) {
+            response.headers_mut().remove(header::RETRY_AFTER);
+        }
+        if self.breaks(Flaw::Markers) && response.status() != StatusCode::NO_CONTENT {
+            *response = page(response.status());
+        }
+        if self.breaks(Flaw::Expiry) && response.status() == StatusCode::GONE {
+            *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
+        }
+    }
+
+    /// What is to go wrong with a request: an answer at once, or something after it was handled.
+    pub(crate) async fn strike(
+        &self,
+        tongue: Tongue,
+        route: Route,
+        notes: &mut String,
+    ) -> Result<Option<FaultKind>, Response<Body>> {
+        let mut after = None;
+        for kind in self.faults.iter().filter_map(|fault| fault.strike(route)) {
+            let _ = write!(notes, " fault={kind}");
+            match kind {
+                FaultKind::Delay(ms) => tokio::time::sleep(Duration::from_millis(ms)).await,
+                FaultKind::Drop => return Err(hang_up()),
+                FaultKind::Status(status) => return Err(status_fault(tongue, status)),
+                FaultKind::Html => return Err(page(StatusCode::OK)),
+                FaultKind::AnyServerError => return Err(status_fault(tongue, 500)),
+                FaultKind::ApplyThenDrop | FaultKind::Half | FaultKind::Cut | FaultKind::Empty => {
+                    after = Some(kind);
+                }
+            }
+        }
+        Ok(after)
+    }
+
+    /// Who asks, if he may ask now.
+    pub(crate) fn who(&self, headers: &HeaderMap) -> Result<Who, Problem> {
+        let token = headers
+            .get(header::AUTHORIZATION)
+            .and_then(|value| value.to_str().ok())
+            .and_then(|value| value.split_once(' '))
+            .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
+            .map(|(_, token)| token.trim());
+        let mut who = match token.and_then(|token| self.tokens.get(&digest(token))) {
+            Some(who) => who.clone(),
+            None if self.open => {
+                Who { tenant: MAIN.to_owned(), user: User { id: 0, role: Role::Member } }
+            }
+            None => {
+                let detail = "the token is missing or not known";
+                return Err(Problem::new(ProblemKind::Unauthorized, detail));
+            }
+        };
+        if self.breaks(Flaw::Tenants) {
+            MAIN.clone_into(&mut who.tenant);
+        }
+        if let Some(limiter) = &self.limiter {
+            limiter.admit(who.user.id, now_ms()).map_err(|seconds| {
+                Problem::new(ProblemKind::RateLimited, "too many requests").after(seconds)
+            })?;
+        }
+        Ok(who)
     }
 
     async fn page(&self, method: &Method, path: &str) -> Response<Body> {
@@ -168,138 +288,21 @@ impl State {
         }
         refuse(&Problem::new(ProblemKind::NotFound, "no such file"))
     }
-
-    async fn api(&self, request: Request<Body>, path: &str, notes: &mut String) -> Response<Body> {
-        let (route, expected) = match path {
-            "/api/push" => (Route::Push, Method::POST),
-            "/api/pull" => (Route::Pull, Method::GET),
-            _ => return refuse(&Problem::new(ProblemKind::NotFound, "no such path")),
-        };
-        if request.method() == Method::OPTIONS {
-            return preflight();
-        }
-        if request.method() != expected {
-            return match route {
-                Route::Push => not_allowed("POST", "push takes POST"),
-                Route::Pull => not_allowed("GET", "pull takes GET"),
-            };
-        }
-        let mut after = None;
-        for kind in self.faults.iter().filter_map(|fault| fault.strike(route)) {
-            let _ = write!(notes, " fault={kind}");
-            match kind {
-                FaultKind::Delay(ms) => tokio::time::sleep(Duration::from_millis(ms)).await,
-                FaultKind::Drop => return hang_up(),
-                FaultKind::Status(status) => return status_fault(status),
-                FaultKind::Html => return page(StatusCode::OK),
-                FaultKind::AnyServerError => return status_fault(500),
-                FaultKind::ApplyThenDrop | FaultKind::Half | FaultKind::Cut | FaultKind::Empty => {
-                    after = Some(kind);
-                }
-            }
-        }
-        match self.answer(route, request, notes).await {
-            Ok(body) => broken(body, after),
-            Err(problem) => refuse(&problem),
-        }
-    }
-
-    async fn answer(
-        &self,
-        route: Route,
-        request: Request<Body>,
-        notes: &mut String,
-    ) -> Result<String, Problem> {
-        let tenant = self.tenant(request.headers())?;
-        match route {
-            Route::Push => self.push(&tenant, request, notes).await,
-            Route::Pull => self.pull(&tenant, &request, notes),
-        }
-    }
-
-    fn tenant(&self, headers: &HeaderMap) -> Result<String, Problem> {
-        let token = headers
-            .get(header::AUTHORIZATION)
-            .and_then(|value| value.to_str().ok())
-            .and_then(|value| value.split_once(' '))
-            .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
-            .map(|(_, token)| token.trim());
-        match token.and_then(|token| self.tokens.get(&digest(token))) {
-            Some(tenant) => Ok(tenant.clone()),
-            None if self.open => Ok("main".to_owned()),
-            None => {
-                Err(Problem::new(ProblemKind::Unauthorized, "the token is missing or not known"))
-            }
-        }
-    }
-
-    async fn push(
-        &self,
-        tenant: &str,
-        request: Request<Body>,
-        notes: &mut String,
-    ) -> Result<String, Problem> {
-        let (head, body) = request.into_parts();
-        check_media(&head.headers)?;
-        let body = read(body, &head.headers, self.limits.request_bytes).await?;
-        let push = PushRequest::parse(&body, &self.limits)?;
-        let now = now_ms();
-        let rules = self.rules.rules();
-        // SQLite blocks: the worker thread is given up to other tasks meanwhile.
-        let answer =
-            tokio::task::block_in_place(|| self.db.push(tenant, &push, rules, &self.limits, now))?;
-        let count = |kind| answer.outcomes.iter().filter(|o| o.kind == kind).count();
-        let _ = write!(
-            notes,
-            " ops={} applied={} conflict={} rejected={} retry={} duplicate={}",
-            answer.outcomes.len(),
-            count(OutcomeKind::Applied),
-            count(OutcomeKind::Conflict),
-            count(OutcomeKind::Rejected),
-            count(OutcomeKind::Retry),
-            answer.outcomes.iter().filter(|o| o.duplicate).count(),
-        );
-        Ok(answer.to_json())
-    }
-
-    fn pull(
-        &self,
-        tenant: &str,
-        request: &Request<Body>,
-        notes: &mut String,
-    ) -> Result<String, Problem> {
-        let invalid = || Problem::new(ProblemKind::Invalid, "the parameters cannot be read");
-        let Query(parameters) = Query::<BTreeMap<String, String>>::try_from_uri(request.uri())
-            .map_err(|_| invalid())?;
-        let limit = parameters
-            .get("limit")
-            .map(|limit| limit.parse().map_err(|_| invalid()))
-            .transpose()?;
-        let pull = PullRequest {
-            cursor: parameters.get("cursor").cloned(),
-            limit,
-            scope: parameters.get("scope").cloned(),
-        };
-        let now = now_ms();
-        let answer =
-            tokio::task::block_in_place(|| self.db.pull(tenant, &pull, &self.limits, now))?;
-        let _ = write!(notes, " changes={} more={}", answer.changes.len(), answer.more);
-        Ok(answer.to_json())
-    }
 }
 
-fn not_allowed(allow: &'static str, detail: &str) -> Response<Body> {
+pub(crate) fn not_allowed(allow: &'static str, detail: &str) -> Response<Body> {
     let mut response = refuse(&Problem::new(ProblemKind::MethodNotAllowed, detail));
     response.headers_mut().insert(header::ALLOW, HeaderValue::from_static(allow));
     response
 }
 
-fn preflight() -> Response<Body> {
+/// The answer to a browser that asks what it may send.
+pub(crate) fn preflight(methods: &'static str, allowed: &'static str) -> Response<Body> {
     let mut response = Response::new(Body::empty());
     *response.status_mut() = StatusCode::NO_CONTENT;
     for (name, value) in [
-        (header::ACCESS_CONTROL_ALLOW_METHODS, "GET, POST"),
-        (header::ACCESS_CONTROL_ALLOW_HEADERS, "authorization, content-type"),
+        (header::ACCESS_CONTROL_ALLOW_METHODS, methods),
+        (header::ACCESS_CONTROL_ALLOW_HEADERS, allowed),
         (header::ACCESS_CONTROL_MAX_AGE, "600"),
     ] {
         response.headers_mut().insert(name, HeaderValue::from_static(value));
@@ -307,7 +310,8 @@ fn preflight() -> Response<Body> {
     response
 }
 
-fn check_media(headers: &HeaderMap) -> Result<(), Problem> {
+/// How the body is coded, if it is declared as JSON.
+pub(crate) fn coding(headers: &HeaderMap) -> Result<String, Problem> {
     let text = |name| headers.get(name).and_then(|v| v.to_str().ok());
     let media = text(header::CONTENT_TYPE).unwrap_or_default();
     let media = media.split(';').next().unwrap_or_default().trim();
@@ -315,14 +319,10 @@ fn check_media(headers: &HeaderMap) -> Result<(), Problem> {
         let detail = "the content type is not application/json";
         return Err(Problem::new(ProblemKind::UnsupportedMediaType, detail));
     }
-    if !text(header::CONTENT_ENCODING).unwrap_or("identity").eq_ignore_ascii_case("identity") {
-        let detail = "compressed requests are not taken";
-        return Err(Problem::new(ProblemKind::UnsupportedMediaType, detail));
-    }
-    Ok(())
+    Ok(text(header::CONTENT_ENCODING).unwrap_or("identity").to_ascii_lowercase())
 }
 
-async fn read(body: Body, headers: &HeaderMap, limit: usize) -> Result<Bytes, Problem> {
+pub(crate) async fn read(body: Body, headers: &HeaderMap, limit: usize) -> Result<Bytes, Problem> {
     let too_large =
         || Problem::new(ProblemKind::TooLarge, format!("a request has at most {limit} bytes"));
     let announced = headers.get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok());
@@ -348,8 +348,15 @@ async fn read(body: Body, headers: &HeaderMap, limit: usize) -> Result<Bytes, Pr
 }
 
 /// The answer, or what a fault leaves of it.
-fn broken(body: String, fault: Option<FaultKind>) -> Response<Body> {
-    let media = "application/json";
+pub(crate) fn broken(
+    answer: Response<Body>,
+    body: String,
+    fault: Option<FaultKind>,
+) -> Response<Body> {
+    let with = |body: Body| {
+        let (head, _) = answer.into_parts();
+        Response::from_parts(head, body)
+    };
     let half = |mut body: String| {
         let mut at = body.len() / 2;
         while !body.is_char_boundary(at) {
@@ -360,15 +367,14 @@ fn broken(body: String, fault: Option<FaultKind>) -> Response<Body> {
     };
     match fault {
         Some(FaultKind::ApplyThenDrop) => hang_up(),
-        Some(FaultKind::Half) => json(StatusCode::OK, media, half(body)),
+        Some(FaultKind::Half) => with(Body::from(half(body))),
         Some(FaultKind::Cut) => {
             let length = body.len();
-            let mut response = json(StatusCode::OK, media, String::new());
+            let mut response = with(Body::new(Broken(Some(Bytes::from(half(body))))));
             response.headers_mut().insert(header::CONTENT_LENGTH, length.into());
-            *response.body_mut() = Body::new(Broken(Some(Bytes::from(half(body)))));
             response
         }
-        Some(FaultKind::Empty) => json(StatusCode::OK, media, String::new()),
+        Some(FaultKind::Empty) => with(Body::empty()),
         Some(
             FaultKind::Drop
             | FaultKind::Delay(_)
@@ -376,7 +382,7 @@ fn broken(body: String, fault: Option<FaultKind>) -> Response<Body> {
             | FaultKind::AnyServerError
             | FaultKind::Html,
         )
-        | None => json(StatusCode::OK, media, body),
+        | None => with(Body::from(body)),
     }
 }
 

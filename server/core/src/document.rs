@@ -2,13 +2,13 @@
 
 use std::fmt;
 
-use serde::de::{Error as _, MapAccess, Visitor};
-use serde::ser::SerializeMap;
+use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
 
 use crate::canonical::{canonical, plain};
 use crate::limits::Limits;
+use crate::object::{Object, is_object};
 
 /// The JSON text of one object.
 ///
@@ -31,8 +31,21 @@ impl Document {
         Self::from_raw(raw)
     }
 
+    /// Takes what is known to be one object.
+    pub(crate) fn of(object: Box<RawValue>) -> Self {
+        Self(object)
+    }
+
     pub(crate) fn from_raw(raw: Box<RawValue>) -> Result<Self, String> {
         if is_object(&raw) { Ok(Self(raw)) } else { Err("not a JSON object".to_owned()) }
+    }
+
+    pub(crate) fn raw(&self) -> &RawValue {
+        &self.0
+    }
+
+    pub(crate) fn object(&self) -> Object {
+        Object::of(&self.0)
     }
 
     /// The text.
@@ -51,8 +64,7 @@ impl Document {
     /// ```
     #[must_use]
     pub fn member(&self, name: &str) -> Option<String> {
-        let members = Members::of(&self.0);
-        members.0.into_iter().find(|(n, _)| n == name).map(|(_, v)| v.get().to_owned())
+        Object::of(&self.0).get(name).map(|value| value.get().to_owned())
     }
 
     /// The document after the edits, in order (the rules of `set` and `remove` are in
@@ -155,61 +167,9 @@ impl Edit {
     }
 }
 
-fn is_object(raw: &RawValue) -> bool {
-    raw.get().trim_start().starts_with('{')
-}
-
-/// The members of an object in their order; none for what is not an object.
-struct Members(Vec<(String, Box<RawValue>)>);
-
-impl Members {
-    fn of(raw: &RawValue) -> Self {
-        if is_object(raw) {
-            serde_json::from_str(raw.get()).unwrap_or(Self(Vec::new()))
-        } else {
-            Self(Vec::new())
-        }
-    }
-
-    fn into_raw(self) -> Box<RawValue> {
-        // Member names and values that were just read: writing them again cannot fail.
-        serde_json::value::to_raw_value(&self).unwrap_or_default()
-    }
-}
-
-impl Serialize for Members {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(Some(self.0.len()))?;
-        for (name, value) in &self.0 {
-            map.serialize_entry(name, value)?;
-        }
-        map.end()
-    }
-}
-
-impl<'de> Deserialize<'de> for Members {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Read;
-        impl<'de> Visitor<'de> for Read {
-            type Value = Members;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a JSON object")
-            }
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members, A::Error> {
-                let mut members = Vec::new();
-                while let Some(entry) = map.next_entry()? {
-                    members.push(entry);
-                }
-                Ok(Members(members))
-            }
-        }
-        deserializer.deserialize_map(Read)
-    }
-}
-
 fn set(target: Option<&RawValue>, path: &[String], value: &RawValue) -> Box<RawValue> {
     let Some((name, rest)) = path.split_first() else { return value.to_owned() };
-    let mut members = target.map_or(Members(Vec::new()), Members::of);
+    let mut members = target.map_or(Object(Vec::new()), Object::of);
     match members.0.iter_mut().find(|(n, _)| n == name) {
         Some((_, old)) => *old = set(Some(old), rest, value),
         None => members.0.push((name.clone(), set(None, rest, value))),
@@ -219,7 +179,7 @@ fn set(target: Option<&RawValue>, path: &[String], value: &RawValue) -> Box<RawV
 
 fn remove(target: &RawValue, path: &[String]) -> Option<Box<RawValue>> {
     let (name, rest) = path.split_first()?;
-    let mut members = Members::of(target);
+    let mut members = Object::of(target);
     let at = members.0.iter().position(|(n, _)| n == name)?;
     if rest.is_empty() {
         members.0.remove(at);

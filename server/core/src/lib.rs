@@ -33,22 +33,28 @@ mod canonical;
 mod document;
 mod feed;
 mod limits;
+mod object;
 mod problem;
 mod rules;
 mod store;
 mod verdict;
 mod wire;
+mod wires;
 
 pub use document::{Document, Edit};
 pub use feed::{PullRequest, pull};
 pub use limits::Limits;
 pub use problem::{Problem, ProblemKind};
 pub use rules::{AcceptAll, PosRules, Rules};
-pub use store::{Feed, Ledger, Memory, Record, StorageError, Stored, Tx};
+pub use store::{Feed, Ledger, List, Memory, Record, Scan, StorageError, Stored, Tx};
 pub use verdict::push;
 pub use wire::{
     Change, Group, Intent, Key, Operation, Outcome, OutcomeKind, PullAnswer, PushAnswer,
     PushRequest, Rejection, Submitted,
+};
+pub use wires::{
+    Access, Answer, Call, Checks, Given, Method, Request, Role, Terms, User, Wire, content_digest,
+    give,
 };
 
 /// The version of the protocol: the value of the marker `holdfast` in every body.

@@ -20,6 +20,8 @@ pub struct Problem {
 pub enum ProblemKind {
     /// 400 `malformed`: not JSON, not the envelope, or a group without all its members.
     Malformed,
+    /// 400 `digest-mismatch`: the body is not the one that its `Content-Digest` is of.
+    DigestMismatch,
     /// 401 `unauthorized`: no token, or one that is not known.
     Unauthorized,
     /// 403 `forbidden`: the token may not do this.
@@ -46,8 +48,9 @@ pub enum ProblemKind {
 
 impl ProblemKind {
     /// Every kind, in the order of its status.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Malformed,
+        Self::DigestMismatch,
         Self::Unauthorized,
         Self::Forbidden,
         Self::NotFound,
@@ -64,6 +67,9 @@ impl ProblemKind {
     const fn parts(self) -> (u16, &'static str, &'static str) {
         match self {
             Self::Malformed => (400, "malformed", "The request cannot be read"),
+            Self::DigestMismatch => {
+                (400, "digest-mismatch", "The body does not have its announced digest")
+            }
             Self::Unauthorized => (401, "unauthorized", "A valid bearer token is needed"),
             Self::Forbidden => (403, "forbidden", "This token may not do this"),
             Self::NotFound => (404, "not-found", "There is nothing here"),

@@ -31,6 +31,11 @@ pub struct Record {
     pub at: u64,
     /// The server's clock when it was stored; decides when a tombstone may be pruned.
     pub stored_at: u64,
+    /// The part of its collection that it belongs to, for wires that read one part at a time (a
+    /// building's equipment); empty elsewhere.
+    pub part: String,
+    /// What a wire keeps beside the document: the device's own id of the record, when it was made.
+    pub meta: Option<Document>,
 }
 
 /// A verdict kept for repeats.
@@ -51,6 +56,49 @@ pub struct Feed {
     pub last: u64,
     /// Cursors before this number are expired, because tombstones up to it were pruned.
     pub horizon: u64,
+    /// The greatest [`Record::stored_at`] of a tombstone that was pruned; 0 before the first.
+    pub pruned_to: u64,
+    /// The greatest [`Record::stored_at`] so far. Who stamps no change below it keeps the order of
+    /// times that of changes.
+    pub stamp: u64,
+}
+
+/// Which records [`Tx::scan`] gives: those whose last change number is greater than `after`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Scan<'a> {
+    /// Only this collection.
+    pub collection: Option<&'a str>,
+    /// Only this part of it.
+    pub part: Option<&'a str>,
+    /// The change number before the first that is wanted.
+    pub after: u64,
+    /// Tombstones up to this change number are left out: a first pull has no use for them.
+    pub live_until: u64,
+    /// The most records wanted.
+    pub limit: usize,
+}
+
+impl Scan<'_> {
+    /// Every record, from the first change on.
+    #[must_use]
+    pub const fn all() -> Self {
+        Self { collection: None, part: None, after: 0, live_until: 0, limit: usize::MAX }
+    }
+}
+
+/// Which records [`Tx::list`] gives: a table as it is listed page by page, by time and id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct List<'a> {
+    /// The collection.
+    pub collection: &'a str,
+    /// Records stored at or after this time, ms since the epoch.
+    pub since: u64,
+    /// Whether tombstones are in it.
+    pub tombstones: bool,
+    /// How many records of the list come before the first that is wanted.
+    pub skip: usize,
+    /// The most records wanted.
+    pub limit: usize,
 }
 
 /// One open transaction on the records of one tenant: strict serializable, all or nothing.
@@ -95,6 +143,12 @@ pub trait Tx {
     /// [`StorageError`]
     fn count_repeat(&mut self, op_id: &str) -> Result<(), StorageError>;
 
+    /// The records of a scan, each with the number of its last change, ascending by it.
+    ///
+    /// # Errors
+    /// [`StorageError`]
+    fn scan(&self, scan: &Scan<'_>) -> Result<Vec<(u64, Key, Record)>, StorageError>;
+
     /// Records whose last change number is greater than `after`, with that number, ascending.
     ///
     /// # Errors
@@ -103,7 +157,47 @@ pub trait Tx {
         &self,
         after: u64,
         limit: usize,
-    ) -> Result<Vec<(u64, Key, Record)>, StorageError>;
+    ) -> Result<Vec<(u64, Key, Record)>, StorageError> {
+        self.scan(&Scan { after, limit, ..Scan::all() })
+    }
+
+    /// The number of the first change stored at or after a time (ms since the epoch), of those that
+    /// a record still has as its last; one above the last change where there is none.
+    ///
+    /// # Errors
+    /// [`StorageError`]
+    fn change_at(&self, stored_from: u64) -> Result<u64, StorageError>;
+
+    /// The records of a list: by time, then by id, shorter ids first.
+    ///
+    /// # Errors
+    /// [`StorageError`]
+    fn list(&self, list: &List<'_>) -> Result<Vec<(Key, Record)>, StorageError>;
+
+    /// How many records a list has, whatever its `skip` and `limit`.
+    ///
+    /// # Errors
+    /// [`StorageError`]
+    fn count(&self, list: &List<'_>) -> Result<u64, StorageError>;
+
+    /// A note: a small text that a wire keeps under a kind and a name, such as who holds an order
+    /// number. `None` if there is none.
+    ///
+    /// # Errors
+    /// [`StorageError`]
+    fn note(&self, kind: &str, name: &str) -> Result<Option<String>, StorageError>;
+
+    /// Writes a note, or takes it away (`None`).
+    ///
+    /// # Errors
+    /// [`StorageError`]
+    fn put_note(&mut self, kind: &str, name: &str, text: Option<&str>) -> Result<(), StorageError>;
+
+    /// The notes of a kind whose names begin with a prefix, in the order of names: name and text.
+    ///
+    /// # Errors
+    /// [`StorageError`]
+    fn notes(&self, kind: &str, prefix: &str) -> Result<Vec<(String, String)>, StorageError>;
 
     /// Removes the tombstones stored before `stored_before` (ms since the epoch), and moves the
     /// horizon to the greatest change number removed. Returns how many went.
@@ -168,6 +262,7 @@ pub struct Memory {
     order: BTreeMap<u64, Key>,
     verdicts: BTreeMap<String, Stored>,
     effects: BTreeMap<String, u64>,
+    notes: BTreeMap<(String, String), String>,
     repeats: u64,
     undo: Option<Vec<Undo>>,
 }
@@ -176,6 +271,7 @@ pub struct Memory {
 enum Undo {
     Record { key: Key, was: Option<(u64, Record)>, op_id: String },
     Verdict(String),
+    Note { at: (String, String), was: Option<String> },
     Repeat,
 }
 
@@ -184,11 +280,12 @@ impl Memory {
     #[must_use]
     pub fn new(epoch: &str) -> Self {
         Self {
-            feed: Feed { epoch: epoch.to_owned(), last: 0, horizon: 0 },
+            feed: Feed { epoch: epoch.to_owned(), last: 0, horizon: 0, pruned_to: 0, stamp: 0 },
             records: BTreeMap::new(),
             order: BTreeMap::new(),
             verdicts: BTreeMap::new(),
             effects: BTreeMap::new(),
+            notes: BTreeMap::new(),
             repeats: 0,
             undo: None,
         }
@@ -230,10 +327,21 @@ impl Memory {
         }
     }
 
-    fn note(&mut self, undo: Undo) {
+    fn remember(&mut self, undo: Undo) {
         if let Some(list) = &mut self.undo {
             list.push(undo);
         }
+    }
+
+    fn listed(&self, list: &List<'_>) -> Vec<(&Key, &Record)> {
+        let wanted = |key: &Key, record: &Record| {
+            key.collection == list.collection
+                && record.stored_at >= list.since
+                && (list.tombstones || record.document.is_some())
+        };
+        let mut rows: Vec<_> = self.records().filter(|(key, record)| wanted(key, record)).collect();
+        rows.sort_by_key(|(key, record)| (record.stored_at, key.id.len(), &key.id));
+        rows
     }
 }
 
@@ -249,6 +357,7 @@ impl Tx for Memory {
     fn put_record(&mut self, key: &Key, record: Record) -> Result<(), StorageError> {
         self.feed.last += 1;
         let number = self.feed.last;
+        self.feed.stamp = self.feed.stamp.max(record.stored_at);
         let op_id = record.op_id.clone();
         *self.effects.entry(op_id.clone()).or_insert(0) += 1;
         let was = self.records.insert(key.clone(), (number, record));
@@ -256,7 +365,7 @@ impl Tx for Memory {
             self.order.remove(old);
         }
         self.order.insert(number, key.clone());
-        self.note(Undo::Record { key: key.clone(), was, op_id });
+        self.remember(Undo::Record { key: key.clone(), was, op_id });
         Ok(())
     }
 
@@ -270,41 +379,76 @@ impl Tx for Memory {
             return Err(StorageError("the operation has a verdict already".to_owned()));
         }
         self.verdicts.insert(op_id.clone(), stored);
-        self.note(Undo::Verdict(op_id));
+        self.remember(Undo::Verdict(op_id));
         Ok(())
     }
 
     fn count_repeat(&mut self, _op_id: &str) -> Result<(), StorageError> {
         self.repeats += 1;
-        self.note(Undo::Repeat);
+        self.remember(Undo::Repeat);
         Ok(())
     }
 
-    fn changes_after(
-        &self,
-        after: u64,
-        limit: usize,
-    ) -> Result<Vec<(u64, Key, Record)>, StorageError> {
-        let rows = self.order.range(after.saturating_add(1)..).take(limit);
-        Ok(rows
-            .filter_map(|(number, key)| {
-                let (_, record) = self.records.get(key)?;
-                Some((*number, key.clone(), record.clone()))
-            })
-            .collect())
+    fn scan(&self, scan: &Scan<'_>) -> Result<Vec<(u64, Key, Record)>, StorageError> {
+        let rows = self.order.range(scan.after.saturating_add(1)..).filter_map(|(number, key)| {
+            let (_, record) = self.records.get(key)?;
+            let wanted = scan.collection.is_none_or(|name| name == key.collection)
+                && scan.part.is_none_or(|part| part == record.part)
+                && (record.document.is_some() || *number > scan.live_until);
+            wanted.then(|| (*number, key.clone(), record.clone()))
+        });
+        Ok(rows.take(scan.limit).collect())
+    }
+
+    fn change_at(&self, stored_from: u64) -> Result<u64, StorageError> {
+        let first = self.order.iter().find(|(_, key)| {
+            self.records.get(key).is_some_and(|(_, record)| record.stored_at >= stored_from)
+        });
+        Ok(first.map_or(self.feed.last + 1, |(number, _)| *number))
+    }
+
+    fn list(&self, list: &List<'_>) -> Result<Vec<(Key, Record)>, StorageError> {
+        let rows = self.listed(list).into_iter().skip(list.skip).take(list.limit);
+        Ok(rows.map(|(key, record)| (key.clone(), record.clone())).collect())
+    }
+
+    fn count(&self, list: &List<'_>) -> Result<u64, StorageError> {
+        Ok(u64::try_from(self.listed(list).len()).unwrap_or(u64::MAX))
+    }
+
+    fn note(&self, kind: &str, name: &str) -> Result<Option<String>, StorageError> {
+        Ok(self.notes.get(&(kind.to_owned(), name.to_owned())).cloned())
+    }
+
+    fn put_note(&mut self, kind: &str, name: &str, text: Option<&str>) -> Result<(), StorageError> {
+        let at = (kind.to_owned(), name.to_owned());
+        let was = match text {
+            Some(text) => self.notes.insert(at.clone(), text.to_owned()),
+            None => self.notes.remove(&at),
+        };
+        self.remember(Undo::Note { at, was });
+        Ok(())
+    }
+
+    fn notes(&self, kind: &str, prefix: &str) -> Result<Vec<(String, String)>, StorageError> {
+        let from = (kind.to_owned(), prefix.to_owned());
+        let rows = self.notes.range(from..);
+        let rows = rows.take_while(|((k, name), _)| k == kind && name.starts_with(prefix));
+        Ok(rows.map(|((_, name), text)| (name.clone(), text.clone())).collect())
     }
 
     fn prune(&mut self, stored_before: u64) -> Result<usize, StorageError> {
-        let gone: Vec<(Key, u64)> = self
+        let gone: Vec<(Key, u64, u64)> = self
             .records
             .iter()
             .filter(|(_, (_, r))| r.document.is_none() && r.stored_at < stored_before)
-            .map(|(key, (number, _))| (key.clone(), *number))
+            .map(|(key, (number, r))| (key.clone(), *number, r.stored_at))
             .collect();
-        for (key, number) in &gone {
+        for (key, number, stored_at) in &gone {
             self.records.remove(key);
             self.order.remove(number);
             self.feed.horizon = self.feed.horizon.max(*number);
+            self.feed.pruned_to = self.feed.pruned_to.max(*stored_at);
         }
         Ok(gone.len())
     }
@@ -344,6 +488,14 @@ impl Tx for Memory {
                 Undo::Verdict(op_id) => {
                     self.verdicts.remove(&op_id);
                 }
+                Undo::Note { at, was } => match was {
+                    Some(text) => {
+                        self.notes.insert(at, text);
+                    }
+                    None => {
+                        self.notes.remove(&at);
+                    }
+                },
                 Undo::Repeat => self.repeats -= 1,
             }
         }

@@ -262,6 +262,8 @@ impl<T: Tx> Turn<'_, T> {
             // A stamp from the future would win every comparison until then.
             at: operation.at.min(self.now_ms),
             stored_at: self.now_ms,
+            part: String::new(),
+            meta: None,
         };
         self.tx.put_record(&operation.key, record)?;
         Ok(outcome)

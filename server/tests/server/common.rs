@@ -1,11 +1,14 @@
 //! A server in this process, and the plainest client: one request per connection.
+//!
+//! Every test runs on a fresh SQLite file, or, where `HOLDFAST_TEST_POSTGRES` names a PostgreSQL
+//! (`postgres://user@host:port`), on a fresh database of it.
 
 use std::collections::BTreeMap;
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::path::PathBuf;
 
-use holdfast_server::{Audit, Config, Db, Handle, serve};
+use holdfast_server::{Audit, Config, Database, Db, Handle, Token, serve};
 use tokio::runtime::Runtime;
 
 pub(crate) const TOKEN: &str = "till-7-secret";
@@ -18,11 +21,34 @@ pub(crate) fn directory(name: &str) -> PathBuf {
     path
 }
 
+/// The PostgreSQL under test, if there is one.
+pub(crate) fn postgres() -> Option<String> {
+    std::env::var("HOLDFAST_TEST_POSTGRES").ok().filter(|url| !url.is_empty())
+}
+
+/// An empty database for a test.
+pub(crate) fn database(name: &str) -> Database {
+    let Some(url) = postgres() else { return directory(name).join("db.sqlite").into() };
+    let mut client =
+        postgres::Client::connect(&format!("{url}/postgres"), postgres::NoTls).unwrap();
+    client.batch_execute(&format!("DROP DATABASE IF EXISTS \"{name}\" WITH (FORCE)")).unwrap();
+    client.batch_execute(&format!("CREATE DATABASE \"{name}\" TEMPLATE template0")).unwrap();
+    Database::Postgres(format!("{url}/{name}"))
+}
+
+/// A database as the command line names it.
+pub(crate) fn argument(database: &Database) -> String {
+    match database {
+        Database::File(path) => path.to_str().unwrap().to_owned(),
+        Database::Postgres(url) => url.clone(),
+    }
+}
+
 pub(crate) struct Server {
     runtime: Runtime,
     handle: Option<Handle>,
     pub(crate) addr: SocketAddr,
-    pub(crate) database: PathBuf,
+    pub(crate) database: Database,
 }
 
 impl Server {
@@ -36,8 +62,8 @@ impl Server {
     /// On an empty file, with one token.
     pub(crate) fn fresh(name: &str, change: impl FnOnce(&mut Config)) -> Self {
         let mut config = Config {
-            database: directory(name).join("db.sqlite"),
-            tokens: vec![(TOKEN.into(), "shop".into())],
+            database: database(name),
+            tokens: vec![Token::new(TOKEN, "shop")],
             ..Config::default()
         };
         change(&mut config);
@@ -52,7 +78,7 @@ impl Server {
         Db::open(&self.database).unwrap().audit(None).unwrap()
     }
 
-    pub(crate) fn stop(mut self) -> PathBuf {
+    pub(crate) fn stop(mut self) -> Database {
         self.runtime.block_on(self.handle.take().unwrap().shutdown());
         self.database
     }
@@ -66,11 +92,15 @@ impl Server {
     }
 }
 
-pub(crate) fn json() -> Vec<(String, String)> {
+pub(crate) fn bearer(token: &str) -> Vec<(String, String)> {
     vec![
-        ("authorization".into(), format!("Bearer {TOKEN}")),
+        ("authorization".into(), format!("Bearer {token}")),
         ("content-type".into(), "application/json".into()),
     ]
+}
+
+pub(crate) fn json() -> Vec<(String, String)> {
+    bearer(TOKEN)
 }
 
 #[derive(Debug, Clone)]

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use super::common::{Server, TOKEN, body, create, directory, exchange, json};
-use holdfast_server::{Config, Db, DbError, RuleSet};
+use holdfast_server::{Config, Db, DbError, RuleSet, Token};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -236,7 +236,7 @@ fn files_for_the_page() {
 
 #[test]
 fn tenants_do_not_see_each_other() {
-    let server = Server::fresh("tenants", |c| c.tokens.push(("other".into(), "cafe".into())));
+    let server = Server::fresh("tenants", |c| c.tokens.push(Token::new("other", "cafe")));
     let other = vec![
         ("authorization".into(), "Bearer other".into()),
         ("content-type".into(), "application/json".into()),
@@ -271,7 +271,7 @@ fn verdicts_survive_a_restart() {
     let first = server.push(&operations).unwrap();
     let page = server.pull("").unwrap();
     let database = server.stop();
-    let tokens = vec![(TOKEN.into(), "shop".into())];
+    let tokens = vec![Token::new(TOKEN, "shop")];
     let server = Server::start(Config { database, tokens, ..Config::default() });
     let again = server.push(&operations).unwrap();
     let outcomes = |text: &str| serde_json::from_str::<Value>(text).unwrap()["outcomes"].clone();
@@ -328,14 +328,53 @@ fn two_pushers_at_once_have_each_effect_once() {
 #[test]
 fn a_file_of_another_format_is_refused_and_left_alone() {
     let file = directory("format").join("db.sqlite");
-    drop(Db::open(&file).unwrap());
+    drop(Db::open(file.as_path()).unwrap());
     let connection = rusqlite::Connection::open(&file).unwrap();
     connection.pragma_update(None, "user_version", 99).unwrap();
     drop(connection);
-    assert!(matches!(Db::open(&file), Err(DbError::Format(99))));
+    assert!(matches!(Db::open(file.as_path()), Err(DbError::Format(99))));
     let other = directory("other").join("notes.txt");
     std::fs::write(&other, "not a database, and long enough to be read as a header".repeat(9))
         .unwrap();
-    assert!(matches!(Db::open(&other), Err(DbError::Sqlite(_))));
+    assert!(matches!(Db::open(other.as_path()), Err(DbError::Sql(_))));
     assert!(std::fs::read_to_string(&other).unwrap().starts_with("not a database"));
+}
+
+/// What format 1 was, as the server of then made it.
+const FORMAT_1: &str = "
+CREATE TABLE store (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
+CREATE TABLE tenants (
+    tenant TEXT PRIMARY KEY, last INTEGER NOT NULL, horizon INTEGER NOT NULL, repeats INTEGER NOT NULL
+) STRICT;
+CREATE TABLE records (
+    tenant TEXT NOT NULL, collection TEXT NOT NULL, id TEXT NOT NULL, version INTEGER NOT NULL,
+    document TEXT, op_id TEXT NOT NULL, at INTEGER NOT NULL, stored_at INTEGER NOT NULL,
+    change INTEGER NOT NULL, PRIMARY KEY (tenant, collection, id), UNIQUE (tenant, change)
+) STRICT;
+CREATE TABLE verdicts (
+    tenant TEXT NOT NULL, op_id TEXT NOT NULL, digest BLOB NOT NULL, kind TEXT NOT NULL,
+    outcome TEXT NOT NULL, PRIMARY KEY (tenant, op_id)
+) STRICT;
+CREATE TABLE effects (
+    tenant TEXT NOT NULL, op_id TEXT NOT NULL, count INTEGER NOT NULL, PRIMARY KEY (tenant, op_id)
+) STRICT;
+INSERT INTO store VALUES ('epoch', 'aa01');
+INSERT INTO tenants VALUES ('shop', 1, 0, 3);
+INSERT INTO records VALUES ('shop', 'orders', 'o', 1, '{\"lines\":[],\"total\":7}', 'a', 5, 6, 1);
+PRAGMA user_version = 1;
+";
+
+#[test]
+fn a_file_of_the_format_before_is_brought_up_to_this_one() {
+    let file = directory("format-1").join("db.sqlite");
+    rusqlite::Connection::open(&file).unwrap().execute_batch(FORMAT_1).unwrap();
+    for _ in 0..2 {
+        let tokens = vec![Token::new(TOKEN, "shop")];
+        let config = Config { database: file.clone().into(), tokens, ..Config::default() };
+        let server = Server::start(config);
+        let page: Value = serde_json::from_str(&server.pull("").unwrap().body).unwrap();
+        assert_eq!((&page["epoch"], &page["changes"][0]["id"]), (&"aa01".into(), &"o".into()));
+        assert_eq!((server.audit().duplicates, server.audit().orders.cents), (3, 7));
+        server.stop();
+    }
 }

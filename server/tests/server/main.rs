@@ -3,5 +3,7 @@
 
 mod common;
 mod faults;
+mod feed;
 mod http;
 mod process;
+mod wires;

@@ -2,10 +2,9 @@
 
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::net::SocketAddr;
-use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 
-use super::common::{TOKEN, body, create, directory, exchange, json};
+use super::common::{TOKEN, argument, body, create, database, directory, exchange, json};
 use serde_json::Value;
 
 struct Program {
@@ -18,7 +17,7 @@ fn program() -> Command {
 }
 
 impl Program {
-    fn start(database: &Path, more: &[&str]) -> Self {
+    fn start(database: &str, more: &[&str]) -> Self {
         let mut child = program()
             .args(["--token", &format!("{TOKEN}=shop"), "--database"])
             .arg(database)
@@ -45,13 +44,13 @@ impl Drop for Program {
     }
 }
 
-fn run(arguments: &[&str], database: &Path) -> Output {
+fn run(arguments: &[&str], database: &str) -> Output {
     program().args(arguments).arg("--database").arg(database).output().unwrap()
 }
 
 #[test]
 fn killed_in_the_middle_it_has_each_effect_once() {
-    let database = directory("kill").join("db.sqlite");
+    let database = argument(&database("kill"));
     let batch = |n: usize| {
         let sales: Vec<_> =
             (0..50).map(|m| create(&format!("x{n}-{m}"), &format!("o{n}-{m}"), 2)).collect();
@@ -99,7 +98,7 @@ fn killed_in_the_middle_it_has_each_effect_once() {
 
 #[test]
 fn logs_name_no_token_and_no_content() {
-    let database = directory("log").join("db.sqlite");
+    let database = argument(&database("log"));
     let mut server = Program::start(&database, &["--fault", "apply-then-drop:2"]);
     let private = create("a", "o", 5).replace("lines", "Ann Private");
     assert!(server.push(&body(&[private])).is_some());
@@ -129,7 +128,7 @@ fn what_it_cannot_do_it_says() {
         (vec!["serve"], "--token"),
         (vec!["--open", "--fault", "x:1"], "--fault x:1"),
     ] {
-        let output = run(&arguments, &database);
+        let output = run(&arguments, database.to_str().unwrap());
         assert_eq!(output.status.code(), Some(2), "{arguments:?}");
         let text = String::from_utf8(output.stderr).unwrap();
         assert!(text.starts_with("holdfast-server: ") && text.contains(words), "{text}");
