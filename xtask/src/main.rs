@@ -11,6 +11,7 @@ mod kill;
 mod mutants;
 mod node;
 mod pkg;
+mod postgres;
 mod proofs;
 mod replay;
 mod report;

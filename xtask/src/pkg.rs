@@ -129,7 +129,7 @@ fn exports_exist(pkg: &Path) -> Result<()> {
     let manifest: serde_json::Value =
         serde_json::from_slice(&shell::read(&pkg.join("package.json"))?)?;
     let mut named = Vec::new();
-    for key in ["exports", "main", "module", "browser", "types", "sideEffects"] {
+    for key in ["exports", "main", "module", "browser", "types", "sideEffects", "bin"] {
         if let Some(value) = manifest.get(key) {
             collect(value, &mut named);
         }

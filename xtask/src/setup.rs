@@ -33,6 +33,8 @@ pub(crate) const WEBKIT: &[Program] = &[
     Program { name: "xauth", package: "xauth" },
 ];
 
+pub(crate) const POSTGRES: &[Program] = &[Program { name: "initdb", package: "postgresql" }];
+
 /// Something could not be run on this machine, which is not the same as failing.
 #[derive(Debug)]
 pub(crate) struct Missing(String);
@@ -84,6 +86,7 @@ pub(crate) fn all(full: bool) -> Result<()> {
     if full {
         needs.extend_from_slice(FIREFOX);
         needs.extend_from_slice(WEBKIT);
+        needs.extend_from_slice(POSTGRES);
     }
     programs(&needs)
 }
@@ -220,7 +223,7 @@ fn missing(needs: &[Program], there: impl Fn(&str) -> bool) -> Vec<&'static str>
     packages
 }
 
-fn is_root() -> bool {
+pub(crate) fn is_root() -> bool {
     Cmd::new("id").arg("-u").read().is_ok_and(|id| id.trim() == "0")
 }
 

@@ -117,7 +117,20 @@ impl Cmd {
 pub(crate) fn find_program(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let also = [PathBuf::from("/usr/bin"), PathBuf::from("/usr/sbin")];
-    std::env::split_paths(&path).chain(also).map(|dir| dir.join(name)).find(|file| file.is_file())
+    std::env::split_paths(&path)
+        .chain(also)
+        .chain(postgres_dirs())
+        .map(|dir| dir.join(name))
+        .find(|file| file.is_file())
+}
+
+/// Debian keeps PostgreSQL's own programs out of `PATH`, by version; the newest first.
+fn postgres_dirs() -> Vec<PathBuf> {
+    let entries = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+    let mut dirs: Vec<PathBuf> = entries.map(|entry| entry.path().join("bin")).collect();
+    dirs.sort();
+    dirs.reverse();
+    dirs
 }
 
 /// Files below `dir` (not inside `node_modules`), sorted, so that no step depends on disk order.

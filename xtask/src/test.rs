@@ -6,7 +6,7 @@ use crate::args::{Args, Usage};
 use crate::browser::Engine;
 use crate::report::Report;
 use crate::shell::{Cmd, root};
-use crate::{bench, browser, check, demo, kill, node, pkg, replay, setup, sim, size};
+use crate::{bench, browser, check, demo, kill, node, pkg, postgres, replay, setup, sim, size};
 
 /// One step: its name, whether only `--full` runs it, the step whose result it uses, what it does.
 struct Step {
@@ -46,6 +46,9 @@ const STEPS: &[Step] = &[
     step("planted", |_| sim::run(&words(&["--planted"]))),
     after("package", step("pkg-tests", |_| node::test("pkg-template/test"))),
     step("server", |_| demo::server()),
+    // The quick run has the same suite on SQLite, among the native tests.
+    full(step("postgres", |_| postgres::test())),
+    after("package", step("conformance", |_| conformance())),
     after("package", step("page", |_| demo::www())),
     step("page-tests", |_| node::test("www/test")),
     after("page", step("e2e", |_| e2e())),
@@ -91,6 +94,12 @@ fn words(list: &[&str]) -> Vec<String> {
 
 fn native() -> Result<()> {
     Cmd::cargo().args(["test", "--workspace", "--locked"]).run()
+}
+
+/// The test that backends are tried with, tried itself.
+fn conformance() -> Result<()> {
+    demo::server()?;
+    node::test("tests/conformance")
 }
 
 fn e2e() -> Result<()> {
