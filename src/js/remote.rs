@@ -152,7 +152,7 @@ fn failure(answer: &Members) -> Option<Halt> {
         "auth" => Halt::Auth,
         "forbidden" => Halt::Forbidden,
         "misconfigured" => Halt::Misconfigured,
-        "later" => Halt::Later(answer.float("after").and_then(millis)),
+        "later" => Halt::Later(wait(answer)),
         "too-large" => Halt::TooLarge,
         "cursor-expired" => Halt::Expired,
         _ => Halt::Protocol,
@@ -160,16 +160,10 @@ fn failure(answer: &Members) -> Option<Halt> {
 }
 
 /// The longest wait that is kept: a day.
-const LONGEST: f64 = 86_400_000.0;
+const LONGEST: Millis = Millis(86_400_000);
 
-fn millis(seconds: f64) -> Option<Millis> {
-    let wait = (seconds * 1_000.0).ceil();
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "not negative and at most a day"
-    )]
-    (wait >= 0.0).then(|| Millis(wait.min(LONGEST) as u64))
+fn wait(answer: &Members) -> Option<Millis> {
+    answer.seconds("after").map(|wait| wait.min(LONGEST))
 }
 
 /// A whole number counts; a text can only be told equal or different; anything else is none.
@@ -251,7 +245,7 @@ fn verdict(wire: &Members, sent: Option<Stamp>) -> Option<Outcome> {
             message: wire.text("message").unwrap_or_default(),
             last: wire.flag("final").unwrap_or(true),
         }),
-        "retry" => Some(Outcome::Retry { after: wire.float("after").and_then(millis) }),
+        "retry" => Some(Outcome::Retry { after: wait(wire) }),
         _ => None,
     }
 }

@@ -9,6 +9,7 @@ use serde::ser::Serializer;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use super::number::Double;
 use super::scan::{Reader, quote_to, unescaped};
 
 /// Deepest nesting of a document, counted in brackets. Deeper input is refused before acceptance.
@@ -136,10 +137,7 @@ fn same(a: &str, b: &str, depth: usize) -> bool {
             x.len() == y.len() && x.iter().zip(y).all(|(x, y)| same(x, y, depth))
         }
         (Some(b'"'), Some(b'"')) => unquote(a).is_some_and(|text| unquote(b) == Some(text)),
-        _ => match (a.parse::<f64>(), b.parse::<f64>()) {
-            (Ok(x), Ok(y)) => x.is_finite() && x == y,
-            _ => false,
-        },
+        _ => Double::parse(a).is_some_and(|number| Double::parse(b) == Some(number)),
     }
 }
 

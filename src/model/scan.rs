@@ -1,6 +1,8 @@
 //! JSON read once, from the front, by hand. Readers generated for each type weighed more than half of the package, and read a
 //! document as often as it is nested in others; this one passes over every byte a single time.
 
+use super::number::Number;
+
 /// A place in a JSON text. Whatever is not strict JSON (RFC 8259), or not of the asked type, is nothing; the place is then of no
 /// use any more.
 pub(crate) struct Reader<'a> {
@@ -183,8 +185,9 @@ impl<'a> Reader<'a> {
         self.raw()?.parse().ok()
     }
 
-    pub(crate) fn float(&mut self) -> Option<f64> {
-        self.raw()?.parse().ok().filter(|number: &f64| number.is_finite())
+    /// A number of any kind, with all its digits.
+    pub(crate) fn decimal(&mut self) -> Option<Number> {
+        Number::parse(self.raw()?)
     }
 
     pub(crate) fn flag(&mut self) -> Option<bool> {
@@ -344,7 +347,7 @@ mod tests {
         let small: Option<u32> = serde_json::from_str(text).ok();
         assert_eq!(Reader::whole(text, Reader::small), small, "{text:?}");
         let float: Option<f64> = serde_json::from_str(text).ok();
-        assert_eq!(Reader::whole(text, Reader::float).is_some(), float.is_some(), "{text:?}");
+        assert_eq!(Reader::whole(text, Reader::decimal).is_some(), float.is_some(), "{text:?}");
         let flag: Option<bool> = serde_json::from_str(text).ok();
         assert_eq!(Reader::whole(text, Reader::flag), flag, "{text:?}");
     }

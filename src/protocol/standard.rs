@@ -5,6 +5,7 @@ use super::status::{self, Ask, LONGEST_WAIT, is_marked};
 use super::{Protocol, Push};
 use crate::model::Map;
 use crate::model::json::quote;
+use crate::model::number::Number;
 use crate::model::scan::Reader;
 use crate::model::{
     Batch, Capabilities, Cursor, Departure, DeviceId, Document, Edit, EntityKey, Halt, Intent,
@@ -201,7 +202,7 @@ struct WireOutcome<'a> {
     code: Option<String>,
     message: Option<String>,
     last: bool,
-    after: Option<f64>,
+    after: Option<Number>,
 }
 
 fn outcome<'a>(from: &mut Reader<'a>) -> Option<WireOutcome<'a>> {
@@ -218,7 +219,7 @@ fn outcome<'a>(from: &mut Reader<'a>) -> Option<WireOutcome<'a>> {
             "code" => wire.code = from.maybe(Reader::string)?,
             "message" => wire.message = from.maybe(Reader::string)?,
             "final" => wire.last = from.flag()?,
-            "after" => wire.after = from.maybe(Reader::float)?,
+            "after" => wire.after = from.maybe(Reader::decimal)?,
             _ => from.skip()?,
         }
         Some(())
@@ -333,16 +334,7 @@ fn verdict(departure: &Departure, wire: WireOutcome<'_>) -> Option<Outcome> {
         "retry" => {
             let after = match wire.after {
                 None => None,
-                Some(seconds) if seconds >= 0.0 => {
-                    #[expect(
-                        clippy::cast_possible_truncation,
-                        clippy::cast_sign_loss,
-                        reason = "not negative, and a float cast saturates"
-                    )]
-                    let wait = Millis((seconds * 1_000.0).ceil() as u64);
-                    Some(wait.min(LONGEST_WAIT))
-                }
-                Some(_) => return None,
+                Some(seconds) => Some(Millis(seconds.millis()?).min(LONGEST_WAIT)),
             };
             Some(Outcome::Retry { after })
         }
