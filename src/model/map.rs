@@ -2,6 +2,7 @@
 //! what a plan looks at is small or comes in order, where a list is as fast.
 
 use std::borrow::Borrow;
+use std::cmp::Ordering;
 use std::ops::{Bound, RangeBounds};
 
 /// A map, ordered by key.
@@ -25,13 +26,9 @@ impl<K: Ord, V> Map<K, V> {
     where
         K: Borrow<Q>,
     {
-        // What comes in order goes to the end without a search.
-        match self.0.last() {
-            None => return Err(0),
-            Some((last, _)) if last.borrow() < key => return Err(self.0.len()),
-            Some(_) => {}
-        }
-        self.0.binary_search_by(|(known, _)| known.borrow().cmp(key))
+        search(self.0.len(), &|at| {
+            self.0.get(at).map_or(Ordering::Greater, |(known, _)| known.borrow().cmp(key))
+        })
     }
 
     /// The value of a key.
@@ -242,7 +239,7 @@ impl<K: Ord> Set<K> {
 
     /// Puts a member in; whether it is new.
     pub fn insert(&mut self, key: K) -> bool {
-        match self.0.binary_search(&key) {
+        match self.place(&key) {
             Ok(_) => false,
             Err(at) => {
                 self.0.insert(at, key);
@@ -257,12 +254,21 @@ impl<K: Ord> Set<K> {
     where
         K: Borrow<Q>,
     {
-        self.0.binary_search_by(|known| known.borrow().cmp(key)).is_ok()
+        self.place(key).is_ok()
+    }
+
+    fn place<Q: Ord + ?Sized>(&self, key: &Q) -> Result<usize, usize>
+    where
+        K: Borrow<Q>,
+    {
+        search(self.0.len(), &|at| {
+            self.0.get(at).map_or(Ordering::Greater, |known| known.borrow().cmp(key))
+        })
     }
 
     /// Takes a member out; whether it was one.
     pub fn remove(&mut self, key: &K) -> bool {
-        let found = self.0.binary_search(key);
+        let found = self.place(key);
         if let Ok(at) = found {
             self.0.remove(at);
         }
@@ -326,6 +332,23 @@ impl<K: Ord> FromIterator<K> for Set<K> {
     }
 }
 
+/// Where an element is among so many, or where it belongs; `compare` is asked how the one at a place stands to it. Once in the
+/// module, and not once for each type that is searched.
+fn search(all: usize, compare: &dyn Fn(usize) -> Ordering) -> Result<usize, usize> {
+    let (mut from, mut until) = (0, all);
+    // What comes in order goes to the end without a search.
+    let mut look = all.checked_sub(1);
+    while let Some(at) = look {
+        match compare(at) {
+            Ordering::Less => from = at + 1,
+            Ordering::Equal => return Ok(at),
+            Ordering::Greater => until = at,
+        }
+        look = (from < until).then(|| from.midpoint(until));
+    }
+    Err(from)
+}
+
 /// Puts a list in order, by a heap: the standard library's sorts are made for speed, and weigh ten times as much for each type
 /// that is sorted. Not stable: equal elements must be the same.
 pub fn sort<T: Ord>(items: &mut [T]) {
@@ -333,10 +356,37 @@ pub fn sort<T: Ord>(items: &mut [T]) {
 }
 
 /// Puts a list in an order that no two elements are equal in.
-#[expect(clippy::indexing_slicing, reason = "every place is compared with a length first")]
 pub fn sort_by<T>(items: &mut [T], before: impl Fn(&T, &T) -> bool) {
-    let all = items.len();
-    if (1..all).all(|at| !before(&items[at], &items[at - 1])) {
+    arrange(items.len(), &mut Sorting { items, before });
+}
+
+/// What is sorted, by places.
+trait Places {
+    fn before(&self, a: usize, b: usize) -> bool;
+    fn swap(&mut self, a: usize, b: usize);
+}
+
+struct Sorting<'a, T, B> {
+    items: &'a mut [T],
+    before: B,
+}
+
+impl<T, B: Fn(&T, &T) -> bool> Places for Sorting<'_, T, B> {
+    fn before(&self, a: usize, b: usize) -> bool {
+        match (self.items.get(a), self.items.get(b)) {
+            (Some(a), Some(b)) => (self.before)(a, b),
+            (None, _) | (_, None) => false,
+        }
+    }
+
+    fn swap(&mut self, a: usize, b: usize) {
+        self.items.swap(a, b);
+    }
+}
+
+/// Once in the module, and not once for each type that is sorted.
+fn arrange(all: usize, items: &mut dyn Places) {
+    if (1..all).all(|at| !items.before(at, at - 1)) {
         return;
     }
     for step in (0..all + all / 2).rev() {
@@ -349,10 +399,10 @@ pub fn sort_by<T>(items: &mut [T], before: impl Fn(&T, &T) -> bool) {
         };
         loop {
             let mut child = 2 * at + 1;
-            if child + 1 < length && before(&items[child], &items[child + 1]) {
+            if child + 1 < length && items.before(child, child + 1) {
                 child += 1;
             }
-            if child >= length || !before(&items[at], &items[child]) {
+            if child >= length || !items.before(at, child) {
                 break;
             }
             items.swap(at, child);
@@ -373,6 +423,17 @@ mod tests {
             expected.sort_unstable();
             sort(&mut items);
             prop_assert_eq!(items, expected);
+        }
+
+        #[test]
+        fn places_are_found_as_the_standard_library_finds_them(members: Vec<u8>, wanted: u8) {
+            let set: Set<u8> = members.iter().copied().collect();
+            let expected: std::collections::BTreeSet<u8> = members.into_iter().collect();
+            prop_assert!(set.iter().eq(&expected));
+            prop_assert_eq!(set.contains(&wanted), expected.contains(&wanted));
+            let map: Map<u8, u8> = expected.iter().map(|member| (*member, *member)).collect();
+            prop_assert_eq!(map.get(&wanted), expected.get(&wanted));
+            prop_assert_eq!(map.place(&wanted), map.0.binary_search_by_key(&wanted, |it| it.0));
         }
     }
 }
