@@ -21,6 +21,8 @@ mod write;
 
 use crate::model::{Map, Set};
 use std::cell::{Cell, RefCell};
+use std::future::Future;
+use std::pin::Pin;
 use std::rc::Rc;
 
 pub use inspect::{Entity, EntityState, OutboxEntry, OutboxState, Page, Verdict};
@@ -32,8 +34,8 @@ pub use watch::{Commit, Event, Progress, Spell};
 pub use write::WriteRequest;
 
 use crate::model::{
-    Code, Conflict, ConflictId, Ctx, Decision, EntityKey, Halt, IdSeed, Meta, Millis, Mono, Need,
-    Owner, Path, Rules, Scope, Snapshot, StoreError, SyncError, Term, Verb,
+    Changeset, Code, Conflict, ConflictId, Ctx, Decision, EntityKey, Halt, IdSeed, Meta, Millis,
+    Mono, Need, Owner, Path, Rules, Scope, Snapshot, StoreError, SyncError, Term, Verb,
 };
 use crate::plan::Deposed;
 use crate::plan::push::Room;
@@ -196,13 +198,40 @@ impl<H: Host> Engine<H> {
         Ctx { now, term, ids: IdSeed { at: now, random }, jitter: self.host.rng().next() }
     }
 
-    /// One transaction; remembers the database's own state and the store's troubles.
+    /// One transaction with an output.
     async fn commit<T>(
         &self,
         verb: &Verb,
         need: Need,
         mut decide: impl FnMut(&Snapshot) -> Decision<T>,
     ) -> Result<T, SyncError> {
+        let mut output = None;
+        let mut decide = |snapshot: &Snapshot| {
+            let decision = decide(snapshot);
+            output = Some(decision.output);
+            decision.changes
+        };
+        self.transact(verb, need, &mut decide).await?;
+        output.ok_or_else(|| StoreError::Lost.into())
+    }
+
+    /// One transaction; remembers the database's own state and the store's troubles. Boxed, and without the type of the output, so
+    /// that it is in the module once and not once for each verb.
+    fn transact<'a>(
+        &'a self,
+        verb: &'a Verb,
+        need: Need,
+        decide: &'a mut dyn FnMut(&Snapshot) -> Changeset,
+    ) -> Pin<Box<dyn Future<Output = Result<(), SyncError>> + 'a>> {
+        Box::pin(self.transaction_of(verb, need, decide))
+    }
+
+    async fn transaction_of(
+        &self,
+        verb: &Verb,
+        need: Need,
+        decide: &mut dyn FnMut(&Snapshot) -> Changeset,
+    ) -> Result<(), SyncError> {
         let began = self.host.clock().mono();
         // What a user waits for is worth a place in the profile.
         let spell = (verb.name == "write").then(|| self.begin("commit"));
@@ -211,17 +240,16 @@ impl<H: Host> Engine<H> {
             .host
             .store()
             .commit(verb, need, |snapshot| {
-                let mut decision = decide(snapshot);
-                let changes = &mut decision.changes;
+                let mut changes = decide(snapshot);
                 // Every commit is counted, so that nobody misses one.
                 if changes.meta.is_none() && !changes.is_empty() {
                     let commits = snapshot.meta.commits + 1;
                     changes.meta = Some(Meta { commits, ..snapshot.meta.clone() });
                 }
                 let touched: Set<EntityKey> = changes.touched(snapshot).cloned().collect();
-                let meta = changes.meta.clone().unwrap_or_else(|| snapshot.meta.clone());
+                let meta = changes.meta.as_ref().unwrap_or(&snapshot.meta).clone();
                 stored = Some((meta, touched, !changes.is_empty()));
-                decision
+                Decision { changes, output: () }
             })
             .await;
         self.heard_of_the_store(result.as_ref().err());
@@ -230,7 +258,7 @@ impl<H: Host> Engine<H> {
             let took = began.until(self.host.clock().mono());
             self.metrics.borrow_mut().write(took, result.is_ok());
         }
-        let output = result?;
+        result?;
         if let Some((meta, touched, wrote)) = stored {
             if wrote {
                 self.tables.borrow_mut().note(&[meta.commits], touched.iter());
@@ -240,7 +268,7 @@ impl<H: Host> Engine<H> {
             }
             self.remember(meta);
         }
-        Ok(output)
+        Ok(())
     }
 
     async fn snapshot(&self, need: Need) -> Result<Snapshot, SyncError> {

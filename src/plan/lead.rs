@@ -7,7 +7,7 @@ pub fn lead(s: &Snapshot, ctx: &Ctx) -> Decision<Term> {
     let term = Term(s.meta.term.0 + 1);
     let device = Some(s.meta.device.unwrap_or_else(|| ctx.ids.device(1)));
     let meta = Meta { term, device, ..s.meta.clone() };
-    let mut changes = Changeset::default();
+    let mut changes = Changeset::nothing();
     changes.keep_meta(&s.meta, meta);
     Decision { changes, output: term }
 }

@@ -24,7 +24,7 @@ pub fn lost(s: &Snapshot, ctx: &Ctx) -> Decision<()> {
     let mut meta = s.meta.clone();
     meta.lost = Some(ctx.now);
     meta.device.get_or_insert_with(|| ctx.ids.device(1));
-    let mut changes = Changeset::default();
+    let mut changes = Changeset::nothing();
     changes.keep_meta(&s.meta, meta);
     Decision { changes, output: () }
 }

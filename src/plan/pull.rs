@@ -277,7 +277,7 @@ pub fn restart(s: &Snapshot, scope: &Scope, ctx: &Ctx) -> Decision<Result<(), De
         return Decision::nothing(Err(deposed));
     }
     let row = s.cursors.get(scope).cloned().unwrap_or_else(|| CursorRow::new(scope.clone()));
-    let mut changes = Changeset::default();
+    let mut changes = Changeset::nothing();
     changes.cursors = others_begin_anew(s, scope);
     changes.cursors.push(CursorRow {
         cursor: None,

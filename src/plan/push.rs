@@ -78,7 +78,7 @@ pub fn claim(
     if planted::has(Bug::BlockedInTheWay) {
         chosen.retain(|op| !matches!(op.state, OpState::Blocked { .. }));
     }
-    let mut changes = Changeset::default();
+    let mut changes = Changeset::nothing();
     let mut meta = s.meta.clone();
     let device = *meta.device.get_or_insert_with(|| ctx.ids.device(1));
     let mut operations = Vec::new();

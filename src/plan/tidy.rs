@@ -44,7 +44,7 @@ pub fn tidy(s: &Snapshot, keep: &Retention, ctx: &Ctx) -> Decision<u32> {
         |conflict: &&Conflict| conflict.resolved.as_ref().is_some_and(|resolved| old(resolved.at));
     let drop_conflicts: Vec<_> = s.conflicts.values().filter(resolved).map(|it| it.id).collect();
     let dropped = drop_settled.len() + drop_journal.len() + drop_conflicts.len();
-    let mut changes = Changeset::default();
+    let mut changes = Changeset::nothing();
     let settled = s.meta.settled.saturating_sub(drop_settled.len() as u64);
     changes.keep_meta(&s.meta, Meta { settled, ..s.meta.clone() });
     changes.drop_settled = drop_settled;

@@ -40,7 +40,7 @@ pub trait Store: RawStore {
                 // Without the database's own state nothing may be decided: places would be given out a second time, over
                 // operations that are there (P30).
                 if !snapshot.has_state() {
-                    return Changeset::default();
+                    return Changeset::nothing();
                 }
                 let decision = decide(snapshot);
                 output = Some(decision.output);

@@ -12,7 +12,14 @@ pub(in crate::plan) struct Load {
 
 impl Draft<'_> {
     /// Brings every touched record into order and turns the difference into a changeset.
-    pub(in crate::plan) fn finish<T>(mut self, output: impl FnOnce(Notice) -> T) -> Decision<T> {
+    pub(in crate::plan) fn finish<T>(self, output: impl FnOnce(Notice) -> T) -> Decision<T> {
+        let (changes, notice) = self.into_changes();
+        Decision { changes, output: output(notice) }
+    }
+
+    /// Apart, so that it is in the module once and not once for each plan's output.
+    #[inline(never)]
+    fn into_changes(mut self) -> (Changeset, Notice) {
         self.one_for_each_record();
         self.untangle();
         let mut done = Set::new();
@@ -70,7 +77,7 @@ impl Draft<'_> {
         let (more, less) = (self.out.settled.len() as u64, self.out.drop_settled.len() as u64);
         self.meta.settled = (self.meta.settled + more).saturating_sub(less);
         self.out.keep_meta(&self.was.meta, self.meta);
-        Decision { changes: self.out, output: output(self.notice) }
+        (self.out, self.notice)
     }
 
     /// Stores what the application sees of a record, or takes out a record of which nothing is left.

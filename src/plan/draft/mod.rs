@@ -79,7 +79,7 @@ const FIRST_ID: u32 = 8;
 
 impl<'a> Draft<'a> {
     pub(super) fn new(was: &'a Snapshot, rules: &'a Rules, ctx: &'a Ctx) -> Self {
-        let mut out = Changeset::default();
+        let mut out = Changeset::nothing();
         let new = |row: &&Unreadable| !was.kept_aside.contains(&row.place);
         out.quarantine.extend(was.unreadable.iter().filter(new).cloned());
         let quarantine = out.quarantine.iter().fold(was.meta.quarantine, Quarantine::with);
