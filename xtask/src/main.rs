@@ -7,6 +7,7 @@ mod check;
 mod demo;
 mod depth;
 mod fuzz;
+mod imports;
 mod kill;
 mod mutants;
 mod node;

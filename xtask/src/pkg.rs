@@ -5,19 +5,26 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result, bail};
 
 use crate::args::Args;
-use crate::setup;
 use crate::shell::{self, Cmd, root, target};
+use crate::{imports, setup};
 
 const BINDGEN: &[&str] = &[
     "--target",
     "web",
     "--omit-default-module-path",
-    "--remove-name-section",
     "--remove-producers-section",
     "--out-name",
     "holdfast",
 ];
-const WASM_OPT: &[&str] = &["-Oz", "--strip-target-features", "--strip-producers", "--strip-debug"];
+/// Functions of one kind (what drops, what clones, what is made from one generic) stand side by side by name, and what is alike
+/// compresses better there.
+const WASM_OPT: &[&str] = &[
+    "-Oz",
+    "--reorder-functions-by-name",
+    "--strip-target-features",
+    "--strip-producers",
+    "--strip-debug",
+];
 
 pub(crate) fn run(words: &[String]) -> Result<()> {
     Args::new(words).finish()?;
@@ -47,7 +54,12 @@ pub(crate) fn build() -> Result<()> {
         .arg(&glue)
         .arg(&wasm)
         .run()?;
-    let optimised = optimise(&glue.join("holdfast_bg.wasm"))?;
+    let (module, script) = (glue.join("holdfast_bg.wasm"), glue.join("holdfast.js"));
+    let text = String::from_utf8(shell::read(&script)?)?;
+    let (shortened, text) = imports::shorten(&shell::read(&module)?, &text)?;
+    shell::write(&module, shortened)?;
+    shell::write(&script, text)?;
+    let optimised = optimise(&module)?;
 
     let pkg = dir();
     clear(&pkg)?;
@@ -84,8 +96,23 @@ fn wasm_module() -> Result<PathBuf> {
     Cmd::cargo()
         .args(["rustc", "--quiet", "--release", "--locked", "--package", "holdfast", "--lib"])
         .args(["--crate-type", "cdylib", "--target", "wasm32-unknown-unknown"])
+        .env("CARGO_ENCODED_RUSTFLAGS", remapped()?.join("\u{1f}"))
         .run()?;
     Ok(target("wasm32-unknown-unknown/release/holdfast.wasm"))
+}
+
+/// Every panic carries the place of its source: where the sources of other crates lie on this machine is nobody's business, and
+/// would make the module another one on every machine.
+fn remapped() -> Result<Vec<String>> {
+    let home = std::env::var_os("CARGO_HOME").map(PathBuf::from);
+    let home = home.or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cargo")));
+    let sources = home.context("neither CARGO_HOME nor HOME is set")?.join("registry/src");
+    let mut flags = Vec::new();
+    for registry in std::fs::read_dir(&sources).with_context(|| sources.display().to_string())? {
+        flags.push(format!("--remap-path-prefix={}/=", registry?.path().display()));
+    }
+    flags.sort_unstable();
+    Ok(flags)
 }
 
 /// wasm-opt takes seconds, so its last input is kept beside its last output.
