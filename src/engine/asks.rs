@@ -7,6 +7,7 @@ use std::task::Poll;
 use super::resolve::RESOLVE;
 use super::wake::{First, race};
 use super::{Engine, Stop};
+use crate::model::map::Listed;
 use crate::model::{Answer, Conflict, ConflictId, Millis, Mono, Need, Root, SyncError, Term};
 use crate::plan::asks::{Answered, answer};
 use crate::port::{Asking, Clock, Host, Resolver};
@@ -51,7 +52,7 @@ impl<H: Host> Engine<H> {
             let s = self.snapshot(Need::only(vec![Root::Conflicts])).await?;
             self.remember(s.meta);
             let open = s.conflicts.values().filter(|conflict| conflict.asks_resolver());
-            let ids: Vec<ConflictId> = open.map(|conflict| conflict.id).collect();
+            let ids: Vec<ConflictId> = open.map(|conflict| conflict.id).listed();
             if ids.is_empty() {
                 break;
             }

@@ -11,7 +11,7 @@ use crate::engine::{
     WriteRequest, halt_name,
 };
 use crate::model::json::{quote, unquote};
-use crate::model::map::sort;
+use crate::model::map::{Listed, sort};
 use crate::model::scan::quote_to;
 use crate::model::{
     Choice, Code, Conflict, ConflictId, ConflictKind, Counts, Decider, Document, EntityKey, Intent,
@@ -540,9 +540,9 @@ pub(super) fn heard_commit(text: &str) -> Option<Commit> {
     Some(Commit {
         changed: heard_keys(&heard, "changed")?,
         touched: heard_keys(&heard, "touched").unwrap_or_default(),
-        numbers: numbers.iter().filter_map(|number| number.text().parse().ok()).collect(),
-        parked: texts("parked")?.filter_map(|id| OpId::parse(&id)).collect(),
-        conflicts: texts("conflicts")?.filter_map(|id| ConflictId::parse(&id)).collect(),
+        numbers: numbers.iter().filter_map(|number| number.text().parse().ok()).listed(),
+        parked: texts("parked")?.filter_map(|id| OpId::parse(&id)).listed(),
+        conflicts: texts("conflicts")?.filter_map(|id| ConflictId::parse(&id)).listed(),
         wrote: heard.flag("wrote")?,
     })
 }

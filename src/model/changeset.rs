@@ -542,7 +542,41 @@ impl Changeset {
     /// Whether nothing is written.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        *self == Self::default()
+        // By its members: to compare them would bring the comparison of everything that can be stored into the module.
+        let Self {
+            meta,
+            records,
+            drop_records,
+            ops,
+            conflicts,
+            drop_conflicts,
+            cursors,
+            drop_cursors,
+            aliases,
+            settled,
+            drop_settled,
+            journal,
+            drop_journal,
+            quarantine,
+            finished,
+        } = self;
+        let rows = [
+            records.len(),
+            drop_records.len(),
+            ops.len(),
+            conflicts.len(),
+            drop_conflicts.len(),
+            cursors.len(),
+            drop_cursors.len(),
+            aliases.len(),
+            settled.len(),
+            drop_settled.len(),
+            journal.len(),
+            drop_journal.len(),
+            quarantine.len(),
+            finished.len(),
+        ];
+        meta.is_none() && rows.iter().all(|count| *count == 0)
     }
 }
 

@@ -332,6 +332,20 @@ impl<K: Ord> FromIterator<K> for Set<K> {
     }
 }
 
+/// Makes a list of what an iterator gives.
+pub(crate) trait Listed: Iterator + Sized {
+    /// As `collect` does it, one element after another. Of an iterator that does not know its length, `collect` has the code twice,
+    /// for the first element and for the others, and asks each time how many may follow: with our filters and chains, half of it.
+    #[must_use]
+    fn listed(self) -> Vec<Self::Item> {
+        let mut list = Vec::new();
+        self.for_each(|item| list.push(item));
+        list
+    }
+}
+
+impl<I: Iterator> Listed for I {}
+
 /// Where an element is among so many, or where it belongs; `compare` is asked how the one at a place stands to it. Once in the
 /// module, and not once for each type that is searched.
 fn search(all: usize, compare: &dyn Fn(usize) -> Ordering) -> Result<usize, usize> {

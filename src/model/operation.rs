@@ -7,6 +7,7 @@ use super::entity::{EntityKey, Presence, Version};
 use super::field::FieldRule;
 use super::ids::{ConflictId, DeviceId, Epoch, GroupId, OpId, Seq, Term};
 use super::json::{Document, Json};
+use super::map::Listed;
 use super::rules::CollectionRules;
 use super::time::{Stamp, Wall};
 
@@ -411,7 +412,7 @@ impl Intent {
             Some(Edit::Set { path: path.clone(), value })
         };
         let whole = |document: &Document| {
-            let edits: Vec<Edit> = sets(document).iter().filter_map(again).collect();
+            let edits: Vec<Edit> = sets(document).iter().filter_map(again).listed();
             edit::apply(document, &edits)
         };
         match self {

@@ -305,7 +305,7 @@ pub(crate) fn quote_to(out: &mut String, text: &str) {
     out.push('"');
     let mut rest = text;
     while let Some(at) = rest.bytes().position(|it| it < 0x20 || it == b'"' || it == b'\\') {
-        let (plain, tail) = rest.split_at(at);
+        let (plain, tail) = rest.split_at_checked(at).unwrap_or((rest, ""));
         out.push_str(plain);
         let byte = tail.bytes().next().unwrap_or_default();
         match byte {

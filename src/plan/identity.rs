@@ -3,6 +3,7 @@
 
 use crate::model::Map;
 use crate::model::json::unquote;
+use crate::model::map::Listed;
 use crate::model::references::{self, References, named, named_by, rename};
 use crate::model::{
     Batch, Code, CollectionRules, Document, EntityKey, Intent, Json, OutboxFile, Outcome, Presence,
@@ -82,7 +83,7 @@ pub fn at_departure(rules: &Rules) -> Option<Root> {
 #[must_use]
 pub fn in_content(document: &Document, rules: &Rules) -> Vec<Root> {
     let declared = rules.collections.values().map(|rules| &rules.references);
-    declared.flat_map(|declared| named(document, declared)).map(Root::Record).collect()
+    declared.flat_map(|declared| named(document, declared)).map(Root::Record).listed()
 }
 
 /// What has to be known of names to bring a file.
@@ -142,7 +143,7 @@ pub fn in_reply(batch: &Batch, reply: &PushReply, rules: &Rules) -> Vec<Root> {
                 it.references.iter().any(|(_, target)| *target == named.collection)
             };
             let within = rules.collections.iter().filter(|(_, it)| names_it(it));
-            let within = within.map(|(name, _)| name.clone()).collect();
+            let within = within.map(|(name, _)| name.clone()).listed();
             // An answer to what left once is the first that is heard of the id: the server did not have it before.
             roots.push(Root::Assigned { named, within, seen: departure.sends > 1 });
         }

@@ -5,7 +5,7 @@ use super::draft::{Draft, Notice};
 use super::identity::{outward, server_id};
 use super::pull::take_page;
 use super::shape::shaped;
-use crate::model::map::sort_by;
+use crate::model::map::{Listed, sort_by};
 use crate::model::{
     Assumed, Base, Batch, Changeset, Ctx, Cursor, Decision, Departure, Epoch, Fate, GroupId, Halt,
     Intent, Map, Millis, OpState, Operation, Outcome, Presence, PushReply, Rules, Scope, Sent, Seq,
@@ -58,9 +58,9 @@ pub fn claim(
     let lost = s.ops.values().filter(|op| matches!(op.state, OpState::InFlight { .. }));
     let lost = lost.filter(|op| !strands(op));
     let stops = planted::has(Bug::ParkedBlocksAll) && s.meta.counts.parked > 0;
-    let mut ready: Vec<&Operation> = s.ops.values().filter(|op| op.ready && !stops).collect();
+    let mut ready: Vec<&Operation> = s.ops.values().filter(|op| op.ready && !stops).listed();
     sort_by(&mut ready, |a, b| (a.priority, a.seq) < (b.priority, b.seq));
-    let candidates: Vec<&Operation> = lost.chain(ready).collect();
+    let candidates: Vec<&Operation> = lost.chain(ready).listed();
     let whole = rules.wire.groups && !planted::has(Bug::GroupTorn);
     for op in &candidates {
         let piece = match op.group.filter(|_| whole) {
@@ -160,7 +160,7 @@ fn cursor(s: &Snapshot) -> Option<Cursor> {
 /// a person's decision has put it.
 fn in_one_piece<'a>(candidates: &[&'a Operation], group: GroupId) -> Vec<&'a Operation> {
     let mut rest: Vec<&Operation> =
-        candidates.iter().copied().filter(|op| op.group == Some(group)).collect();
+        candidates.iter().copied().filter(|op| op.group == Some(group)).listed();
     sort_by(&mut rest, |a, b| a.seq < b.seq);
     let mut piece = Vec::with_capacity(rest.len());
     while !rest.is_empty() {

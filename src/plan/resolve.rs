@@ -5,7 +5,7 @@ use super::coalesce;
 use super::draft::{Draft, Notice, before_of, obstacle, touches, undo};
 use super::identity::written;
 use crate::model::edit;
-use crate::model::map::sort;
+use crate::model::map::{Listed, sort};
 use crate::model::operation::sets;
 use crate::model::references::named_by;
 use crate::model::{
@@ -128,7 +128,7 @@ pub(super) fn settle(
     // Another member of its transaction may wait for a person too.
     let members = waiting.iter().copied();
     let members: Vec<Seq> =
-        members.filter(|seq| draft.op(*seq).is_some_and(|op| op.group.is_some())).collect();
+        members.filter(|seq| draft.op(*seq).is_some_and(|op| op.group.is_some())).listed();
     draft.block_again(&members);
 }
 
@@ -138,7 +138,7 @@ fn waiting(draft: &Draft<'_>, conflict: &Conflict) -> Vec<Seq> {
         op.id == conflict.op || matches!(op.state, OpState::Blocked { by, .. } if by == conflict.op)
     };
     let queue = draft.queue(&conflict.key);
-    queue.into_iter().filter(|seq| draft.op(*seq).is_some_and(behind)).collect()
+    queue.into_iter().filter(|seq| draft.op(*seq).is_some_and(behind)).listed()
 }
 
 /// One operation in the place of several: at the place of the first, with a new id, waiting for all that they waited for.
@@ -206,7 +206,7 @@ fn waits(draft: &Draft<'_>, key: &EntityKey, intent: &Intent) -> Vec<(EntityKey,
     let declared = &draft.rules.of(&key.collection).references;
     let named = named_by(intent, declared).into_iter().filter(|target| target != key);
     let create = |it: &EntityKey| draft.unsettled_create(it, Seq(u64::MAX)).map(|op| op.seq);
-    named.filter_map(|target| create(&target).map(|seq| (target, seq))).collect()
+    named.filter_map(|target| create(&target).map(|seq| (target, seq))).listed()
 }
 
 /// What leads from the server's side to the chosen one; nothing where they are the same.
@@ -247,7 +247,7 @@ pub(super) fn chosen(choice: &Choice, mine: &Presence, theirs: &Presence) -> Opt
                 .iter()
                 .filter(|(_, side)| *side == Side::Mine)
                 .map(|(path, _)| Edit::to(path.clone(), mine.get(&path.0)))
-                .collect();
+                .listed();
             Some(Presence::Live(edit::apply(theirs, &edits)))
         }
     }
@@ -590,7 +590,7 @@ fn compose_out(draft: &mut Draft<'_>, gone: &Operation) {
                 paths.extend(above);
             }
             (Before::Whole(Some(document)), Before::Paths(known)) => {
-                let known: Vec<_> = known.iter().filter(|(path, _)| free(path)).cloned().collect();
+                let known: Vec<_> = known.iter().filter(|(path, _)| free(path)).cloned().listed();
                 *document = edit::apply(document, &undo(&known));
             }
             (Before::Whole(before), Before::Whole(was)) => {
@@ -610,6 +610,6 @@ fn undone(path: &Path, found: &Slot, known: &[(Path, Slot)]) -> Option<Document>
     let nothing = Document::parse("{}").ok()?;
     let alone = edit::apply(&nothing, &[Edit::to(path.clone(), found.0.clone())]);
     let touching: Vec<(Path, Slot)> =
-        known.iter().filter(|(at, _)| at.covers(path) || path.covers(at)).cloned().collect();
+        known.iter().filter(|(at, _)| at.covers(path) || path.covers(at)).cloned().listed();
     Some(edit::apply(&alone, &undo(&touching)))
 }

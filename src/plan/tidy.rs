@@ -1,6 +1,6 @@
 //! Cleaning up (tx `tidy`): history that settled long ago. Never unsent work (P3).
 
-use crate::model::map::sort_by;
+use crate::model::map::{Listed, sort_by};
 use crate::model::{Changeset, Conflict, Ctx, Decision, Meta, Millis, Settled, Snapshot};
 
 /// How long and how much history is kept.
@@ -39,10 +39,10 @@ pub fn tidy(s: &Snapshot, keep: &Retention, ctx: &Ctx) -> Decision<u32> {
         }
     }
     let drop_journal: Vec<_> =
-        s.journal.keys().filter(|line| **line + keep.journal <= ever).copied().collect();
+        s.journal.keys().filter(|line| **line + keep.journal <= ever).copied().listed();
     let resolved =
         |conflict: &&Conflict| conflict.resolved.as_ref().is_some_and(|resolved| old(resolved.at));
-    let drop_conflicts: Vec<_> = s.conflicts.values().filter(resolved).map(|it| it.id).collect();
+    let drop_conflicts: Vec<_> = s.conflicts.values().filter(resolved).map(|it| it.id).listed();
     let dropped = drop_settled.len() + drop_journal.len() + drop_conflicts.len();
     let mut changes = Changeset::nothing();
     let settled = s.meta.settled.saturating_sub(drop_settled.len() as u64);

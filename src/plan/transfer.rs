@@ -6,7 +6,7 @@
 
 use super::draft::{Draft, HANDED_OVER, Notice};
 use super::identity::server_id;
-use crate::model::map::sort;
+use crate::model::map::{Listed, sort};
 use crate::model::own_key;
 use crate::model::references::rename_file;
 use crate::model::{
@@ -67,9 +67,9 @@ pub fn export(
         op: op.clone(),
     };
     let operations: Vec<Carried> =
-        chosen.iter().filter_map(|seq| s.ops.get(seq)).map(carried).collect();
+        chosen.iter().filter_map(|seq| s.ops.get(seq)).map(carried).listed();
     let conflicts =
-        operations.iter().filter_map(|it| s.conflicts.get(&it.op.conflict()?)).cloned().collect();
+        operations.iter().filter_map(|it| s.conflicts.get(&it.op.conflict()?)).cloned().listed();
     let file = OutboxFile {
         at: ctx.now,
         device: s.meta.device,
@@ -216,7 +216,7 @@ pub fn import(
     if let Err(error) = check(file, owner, rules) {
         return Decision::nothing(Err(error));
     }
-    let fresh: Vec<&Carried> = file.operations.iter().filter(|it| !is_known(s, &it.op)).collect();
+    let fresh: Vec<&Carried> = file.operations.iter().filter(|it| !is_known(s, &it.op)).listed();
     let mut draft = Draft::new(s, rules, ctx);
     let limits = &rules.limits;
     let counts = &draft.meta.counts;
@@ -281,7 +281,7 @@ fn bring(s: &Snapshot, draft: &mut Draft<'_>, it: &Carried, file: &OutboxFile, k
     let here = |key: &EntityKey| keys.get(key).cloned().unwrap_or_else(|| s.own_key(key));
     let mut op = it.op.clone();
     op.key = here(&op.key);
-    op.refs = op.refs.iter().map(here).filter(|key| *key != op.key).collect();
+    op.refs = op.refs.iter().map(here).filter(|key| *key != op.key).listed();
     sort(&mut op.refs);
     op.refs.dedup();
     if let Assumed::After(on) = op.assumed

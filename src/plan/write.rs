@@ -6,7 +6,7 @@ use super::identity::written;
 use super::limits;
 use crate::model::References;
 use crate::model::edit;
-use crate::model::map::sort;
+use crate::model::map::{Listed, sort};
 use crate::model::{
     Assumed, Before, Code, Ctx, Decision, Document, Edit, EntityKey, Fate, GroupId, Intent, OpId,
     OpState, Operation, Owner, Path, Presence, Priority, Rules, Seq, Snapshot, Stamp, SyncError,
@@ -191,7 +191,7 @@ fn accept(
         .filter_map(|target| {
             draft.unsettled_create(&target, Seq(u64::MAX)).map(|op| op.seq).map(|it| (target, it))
         })
-        .collect();
+        .listed();
     let priority = place.priority.or(write.priority).unwrap_or(collection.priority);
     draft.meta.counts.accepted += 1;
 

@@ -104,7 +104,8 @@ pub fn retry_after(text: &str, now: Wall) -> Option<Millis> {
 fn date(text: &str) -> Option<Wall> {
     const MONTHS: [&str; 12] =
         ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
-    let (_, rest) = text.split_once(", ")?;
+    let (_, rest) = text.split_once(',')?;
+    let rest = rest.strip_prefix(' ')?;
     let mut parts = rest.split(' ');
     let day: u64 = parts.next()?.parse().ok()?;
     let month_name = parts.next()?;

@@ -26,7 +26,7 @@ impl Draft<'_> {
         let Some(op) = self.ops.get(&seq) else { return };
         let key = op.key.clone();
         let mut followers: Vec<Seq> =
-            self.queue(&key).into_iter().filter(|later| *later > seq).collect();
+            self.queue(&key).into_iter().filter(|later| *later > seq).listed();
         if op.is_create() {
             followers.extend(self.referrers(&key).into_iter().filter(|referrer| {
                 self.unsettled_create(&key, *referrer).is_some_and(|create| create.seq == seq)
@@ -68,13 +68,8 @@ impl Draft<'_> {
         };
         let creates = op.refs.iter().filter_map(|key| self.unsettled_create(key, op.seq));
         let mates = self.mates(op);
-        let causes: Vec<_> = conflicted
-            .into_iter()
-            .chain(after)
-            .chain(creates)
-            .chain(mates)
-            .filter_map(of)
-            .collect();
+        let causes: Vec<_> =
+            conflicted.into_iter().chain(after).chain(creates).chain(mates).filter_map(of).listed();
         causes.iter().find(|(_, visible)| !visible).or(causes.first()).copied()
     }
 
@@ -85,7 +80,7 @@ impl Draft<'_> {
             .values()
             .filter(|op| matches!(op.state, OpState::Blocked { by: cause, .. } if cause == by))
             .map(|op| op.seq)
-            .collect();
+            .listed();
         for seq in &blocked {
             if let Some(op) = self.op_mut(*seq) {
                 op.state = OpState::queued();

@@ -50,7 +50,7 @@ impl Draft<'_> {
             refs.retain(|key| self.creates_before(key, op.seq).next().is_some());
             (op.seq, refs, self.is_ready(op))
         };
-        let waits: Vec<_> = self.ops.values().filter(concerned).map(waits).collect();
+        let waits: Vec<_> = self.ops.values().filter(concerned).map(waits).listed();
         for (seq, refs, ready) in waits {
             if let Some(op) = self.ops.get_mut(&seq) {
                 (op.refs, op.ready) = (refs, ready);

@@ -78,7 +78,7 @@ impl Draft<'_> {
             .members(group)
             .filter(|op| op.ready && planned(op) != Some(latest))
             .map(|op| op.seq)
-            .collect();
+            .listed();
         for seq in early {
             if let Some(op) = self.ops.get_mut(&seq) {
                 op.state = OpState::Queued { not_before: Some(latest), under: Some(term) };
@@ -101,7 +101,7 @@ impl Draft<'_> {
         let mut members: Vec<(Seq, GroupId)> = groups
             .into_iter()
             .flat_map(|group| self.members(group).map(move |op| (op.seq, group)))
-            .collect();
+            .listed();
         sort(&mut members);
         for (seq, group) in members.into_iter().rev() {
             let Some(op) = self.ops.get(&seq).filter(|op| op.is_fresh()) else { continue };
@@ -168,6 +168,6 @@ impl Draft<'_> {
             .rev()
             .find(|other| other.seq < op.seq && other.holds_the_record() && !other.is_away());
         let creates = op.refs.iter().filter_map(|key| self.unsettled_create(key, op.seq));
-        away.into_iter().chain(before).chain(creates).map(|other| other.seq).collect()
+        away.into_iter().chain(before).chain(creates).map(|other| other.seq).listed()
     }
 }

@@ -182,7 +182,7 @@ impl Draft<'_> {
                         .into_iter()
                         .filter(|edit| free(edit.path()))
                         .filter(|edit| found.get(&edit.path().0) == wrote.get(&edit.path().0))
-                        .collect();
+                        .listed();
                     *found = edit::apply(found, &edits);
                 }
                 Before::Whole(None) | Before::Nothing => {}
@@ -222,7 +222,7 @@ impl Draft<'_> {
                         .iter()
                         .filter(|edit| at(found, edit.path()) == at(wrote, edit.path()))
                         .cloned()
-                        .collect();
+                        .listed();
                     *found = edit::apply(found, &edits);
                 }
                 Before::Whole(None) | Before::Nothing => {}
@@ -243,7 +243,7 @@ impl Draft<'_> {
             .filter(|op| op.seq > settled.seq && !op.is_sealed())
             .filter(free)
             .map(|op| op.seq)
-            .collect()
+            .listed()
     }
 
     /// Judges an operation against its record's base and puts the verdict into effect. A sealed one is replaced by a new

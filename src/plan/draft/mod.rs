@@ -19,7 +19,7 @@ pub(super) use generation::Building;
 
 use super::strategy::{self, Verdict, Won, kind_of};
 use crate::model::Wall;
-use crate::model::map::sort;
+use crate::model::map::{Listed, sort};
 use crate::model::{
     Asks, Assumed, Base, Before, Changeset, Conflict, ConflictId, ConflictKind, Ctx, CursorRow,
     Decider, Decision, Document, Edit, EntityKey, Epoch, Fate, GroupId, Intent, JournalLine, Meta,
@@ -87,7 +87,7 @@ impl<'a> Draft<'a> {
         sort(&mut places);
         let rebuilt = was.cursors.values().filter(|row| row.rebuilding);
         let mut grouped: Vec<_> =
-            was.ops.values().filter_map(|op| op.group.map(|group| (group, op.seq))).collect();
+            was.ops.values().filter_map(|op| op.group.map(|group| (group, op.seq))).listed();
         sort(&mut grouped);
         Self {
             was,
@@ -127,7 +127,7 @@ impl<'a> Draft<'a> {
     /// Operations that a completed pull has shown, if it began after they were acked (3.3).
     pub(super) fn acked(&self) -> Vec<Seq> {
         let seen = |op: &&Operation| matches!(op.state, OpState::Acked { pull_after } if pull_after < self.meta.pulls);
-        self.ops.values().filter(seen).map(|op| op.seq).collect()
+        self.ops.values().filter(seen).map(|op| op.seq).listed()
     }
 
     /// Whether a pull of everything is under way: its rows may be older than an answer that comes between two pages.
@@ -137,7 +137,7 @@ impl<'a> Draft<'a> {
     }
 
     pub(super) fn queue(&self, key: &EntityKey) -> Vec<Seq> {
-        self.of(key).map(|op| op.seq).collect()
+        self.of(key).map(|op| op.seq).listed()
     }
 
     /// The operations on a record, in order.
@@ -221,7 +221,7 @@ impl<'a> Draft<'a> {
     }
 
     pub(super) fn referrers(&self, key: &EntityKey) -> Vec<Seq> {
-        self.ops.values().filter(|op| op.refs.contains(key)).map(|op| op.seq).collect()
+        self.ops.values().filter(|op| op.refs.contains(key)).map(|op| op.seq).listed()
     }
 
     /// An operation and everything on its record that was made on it, in order.

@@ -133,7 +133,7 @@ impl Draft<'_> {
             OpState::InFlight { .. } | OpState::Acked { .. } | OpState::Parked(_) => false,
         };
         let unsent = |op: &&Operation| !op.is_sealed() && waits(op);
-        self.of(key).filter(unsent).map(|op| op.seq).collect()
+        self.of(key).filter(unsent).map(|op| op.seq).listed()
     }
 
     fn move_record(&mut self, seq: Seq, into: &EntityKey) {
@@ -149,7 +149,7 @@ impl Draft<'_> {
     fn find_anew(&mut self, key: &EntityKey, stays: &[Seq], goes: &[Seq]) {
         let of = |draft: &Self, seqs: &[Seq]| -> Vec<Operation> {
             let found = seqs.iter().filter_map(|seq| draft.op(*seq));
-            found.filter(|op| op.is_visible()).cloned().collect()
+            found.filter(|op| op.is_visible()).cloned().listed()
         };
         let (stays, goes) = (of(self, stays), of(self, goes));
         let Some(last) = stays.last().map(|op| op.id) else { return };
