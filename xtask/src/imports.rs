@@ -5,13 +5,12 @@ use std::collections::BTreeMap;
 
 use anyhow::{Context as _, Result, bail};
 
+use crate::wasm::{self, Bytes, FUNCTION, IMPORTS, write_bytes, write_number};
+
 /// What wasm-bindgen's glue calls itself in the module.
 const GLUE: &str = "./holdfast_bg.js";
 /// What it is called instead.
 const SHORT_GLUE: &str = "g";
-
-const IMPORTS: u8 = 2;
-const FUNCTION: u8 = 0;
 
 /// The module and the glue that belongs to it, with short names in both.
 pub(crate) fn shorten(module: &[u8], glue: &str) -> Result<(Vec<u8>, String)> {
@@ -21,23 +20,16 @@ pub(crate) fn shorten(module: &[u8], glue: &str) -> Result<(Vec<u8>, String)> {
 }
 
 fn in_module(module: &[u8]) -> Result<(Vec<u8>, BTreeMap<String, String>)> {
-    let mut from = Bytes(module);
-    let mut out = from.take(8).context("not a module")?.to_vec();
     let mut names = BTreeMap::new();
-    while let Some([id]) = from.take(1) {
-        let size = from.number().context("a section without a size")?;
-        let section = from.take(size).context("a section that does not end")?;
-        let renamed;
-        let section = if *id == IMPORTS {
-            renamed = imports(section, &mut names).context("the imports")?;
-            &renamed
-        } else {
-            section
+    let mut sections = Vec::new();
+    for (id, section) in wasm::sections(module)? {
+        let renamed = match id {
+            IMPORTS => imports(section, &mut names).context("the imports")?,
+            _ => section.to_vec(),
         };
-        out.push(*id);
-        write_bytes(&mut out, section);
+        sections.push((id, renamed));
     }
-    Ok((out, names))
+    Ok((wasm::module(&sections), names))
 }
 
 fn imports(section: &[u8], names: &mut BTreeMap<String, String>) -> Result<Vec<u8>> {
@@ -94,51 +86,6 @@ fn short(nth: usize) -> String {
     let letter = LETTERS.get(nth % LETTERS.len()).map_or('a', |letter| char::from(*letter));
     let rest = (nth / LETTERS.len()).checked_sub(1).map(short).unwrap_or_default();
     format!("{letter}{rest}")
-}
-
-/// What is left of a binary.
-struct Bytes<'a>(&'a [u8]);
-
-impl<'a> Bytes<'a> {
-    fn take(&mut self, count: usize) -> Option<&'a [u8]> {
-        let (taken, rest) = self.0.split_at_checked(count)?;
-        self.0 = rest;
-        Some(taken)
-    }
-
-    /// LEB128, of at most 32 bits.
-    fn number(&mut self) -> Option<usize> {
-        let mut number = 0;
-        for shift in (0..35).step_by(7) {
-            let [byte] = self.take(1)? else { return None };
-            number |= u64::from(byte & 0x7f) << shift;
-            if byte & 0x80 == 0 {
-                return usize::try_from(number).ok();
-            }
-        }
-        None
-    }
-
-    fn text(&mut self) -> Option<&'a str> {
-        let length = self.number()?;
-        std::str::from_utf8(self.take(length)?).ok()
-    }
-}
-
-fn write_number(out: &mut Vec<u8>, mut number: usize) {
-    loop {
-        let low = u8::try_from(number & 0x7f).unwrap_or_default();
-        number >>= 7;
-        out.push(if number > 0 { low | 0x80 } else { low });
-        if number == 0 {
-            return;
-        }
-    }
-}
-
-fn write_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
-    write_number(out, bytes.len());
-    out.extend_from_slice(bytes);
 }
 
 #[cfg(test)]

@@ -21,6 +21,8 @@ mod shell;
 mod sim;
 mod size;
 mod test;
+mod top;
+mod wasm;
 
 use std::process::ExitCode;
 
@@ -32,7 +34,8 @@ usage: cargo xtask <command>
   check [--full]                 formatters, lints, licences, types
   setup [--full]                 install what is missing; a second run costs nothing
   pkg                            the npm package, in pkg/
-  size                           what a page downloads for `import \"holdfast\"`; fails over budget
+  size [--top]                   what a page downloads for `import \"holdfast\"`; fails over budget;
+                                 with --top also where the bytes of the module are
   sim [--seeds N] [--minutes M] [--planted] [--replay TAPE]
   sim --table [--write]          which test proves what, and what none does; --write prints docs/promises.md
   fuzz [--seconds N] [--target X] the decoders under libFuzzer; needs a nightly compiler

@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result, bail};
 
 use crate::args::Args;
 use crate::shell::{self, Cmd, root, target};
-use crate::{imports, setup};
+use crate::{imports, setup, wasm};
 
 const BINDGEN: &[&str] = &[
     "--target",
@@ -16,6 +16,9 @@ const BINDGEN: &[&str] = &[
     "--out-name",
     "holdfast",
 ];
+/// What wasm-opt made last.
+const OPTIMISED: &str = "pkg/wasm-opt.out.wasm";
+
 /// Functions of one kind (what drops, what clones, what is made from one generic) stand side by side by name, and what is alike
 /// compresses better there.
 const WASM_OPT: &[&str] = &[
@@ -23,7 +26,7 @@ const WASM_OPT: &[&str] = &[
     "--reorder-functions-by-name",
     "--strip-target-features",
     "--strip-producers",
-    "--strip-debug",
+    "--debuginfo",
 ];
 
 pub(crate) fn run(words: &[String]) -> Result<()> {
@@ -59,7 +62,7 @@ pub(crate) fn build() -> Result<()> {
     let (shortened, text) = imports::shorten(&shell::read(&module)?, &text)?;
     shell::write(&module, shortened)?;
     shell::write(&script, text)?;
-    let optimised = optimise(&module)?;
+    let optimised = wasm::without_names(&optimise(&module)?)?;
 
     let pkg = dir();
     clear(&pkg)?;
@@ -115,11 +118,16 @@ fn remapped() -> Result<Vec<String>> {
     Ok(flags)
 }
 
+/// The module as it is in the package, but with the names of its functions.
+pub(crate) fn named() -> Result<Vec<u8>> {
+    shell::read(&target(OPTIMISED))
+}
+
 /// wasm-opt takes seconds, so its last input is kept beside its last output.
 fn optimise(module: &Path) -> Result<Vec<u8>> {
     let input = shell::read(module)?;
     let last_input = target("pkg/wasm-opt.in.wasm");
-    let last_output = target("pkg/wasm-opt.out.wasm");
+    let last_output = target(OPTIMISED);
     if std::fs::read(&last_input).is_ok_and(|last| last == input)
         && let Ok(output) = std::fs::read(&last_output)
     {

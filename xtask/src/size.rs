@@ -7,20 +7,25 @@ use serde_json::Value;
 
 use crate::args::Args;
 use crate::shell::{Cmd, root, target};
-use crate::{pkg, setup};
+use crate::{pkg, setup, top, wasm};
 
-/// W8: wasm and every byte of JavaScript, gzip, after the first path.
-const BUDGET: u64 = 120_000;
+/// W8: wasm and every byte of JavaScript, gzip, with all promises.
+const BUDGET: u64 = 135_000;
 
-/// The budget is not met yet (docs/adr/0012). Until it is, a change may not make the package larger than this: it only goes down.
+/// The budget is not met yet (docs/adr/0022). Until it is, a change may not make the package larger than this: it only goes down.
 const CEILING: u64 = 291_000;
 
 pub(crate) fn run(words: &[String]) -> Result<()> {
-    Args::new(words).finish()?;
+    let mut args = Args::new(words);
+    let top = args.flag("--top");
+    args.finish()?;
     setup::wasm_target()?;
     setup::wasm_tools()?;
     setup::npm()?;
     pkg::build()?;
+    if top {
+        println!("{}", top::table(&wasm::functions(&pkg::named()?)?));
+    }
     within(&measure()?, BUDGET)
 }
 
@@ -28,7 +33,7 @@ pub(crate) fn run(words: &[String]) -> Result<()> {
 pub(crate) fn ratchet() -> Result<()> {
     let rows = measure()?;
     if let Err(over) = within(&rows, BUDGET) {
-        println!("NOT MET: {over}; held to the ceiling of {CEILING} instead, see docs/adr/0012");
+        println!("NOT MET: {over}; held to the ceiling of {CEILING} instead, see docs/adr/0022");
         within(&rows, CEILING)?;
     }
     Ok(())
