@@ -312,7 +312,7 @@ mod tests {
     fn agrees(text: &str) {
         let judge = |number: f64| {
             let (bits, exponent) =
-                (number.to_bits() & (1 << 52) - 1, number.to_bits() >> 52 & 0x7ff);
+                (number.to_bits() & ((1 << 52) - 1), (number.to_bits() >> 52) & 0x7ff);
             let implicit = u64::from(exponent > 0) << 52;
             let power = i32::try_from(exponent.max(1)).unwrap() - 1_075;
             let zero = number == 0.0;
