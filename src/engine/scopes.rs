@@ -146,6 +146,7 @@ impl<H: Host> Engine<H> {
         let (ctx, need) = (self.ctx(None), Need::only(vec![Root::Cursors]));
         // A note that cannot be stored is none: nobody's read fails for it.
         let _ = self.commit(&NOTE, need, |s| note(s, &stale, &ctx)).await;
+        self.publish(Commit::default());
     }
 
     /// Adds what the application opened with.
