@@ -115,7 +115,8 @@ impl Laws {
             assert!(op.sent.is_none() && op.sends == 0 && op.refusals == 0, "R8: {op:?}");
             assert!(op.folded.is_empty(), "R9: {op:?}");
             assert_eq!((&op.owner, op.schema), (&old.owner, old.schema), "P31: {op:?}");
-            assert!(op.priority <= old.priority && op.stamp >= old.stamp, "R12, R20: {op:?}");
+            assert!(op.priority <= old.priority, "R12: {op:?} {old:?}");
+            assert!(op.stamp >= old.stamp, "R20: {op:?} {old:?}");
         }
         self.was = s.ops.values().map(|op| (op.id, op.clone())).collect();
     }
