@@ -161,7 +161,7 @@ fn replace_all(
             refs.extend(op.refs);
             group = group.or(op.group);
             urgent = Some(urgent.map_or(op.priority, |known: Priority| known.min(op.priority)));
-            stamp = Some(op.stamp);
+            stamp = stamp.max(Some(op.stamp));
         }
     }
     let old = draft.finish_op(*first, Fate::Superseded(id))?;
@@ -187,7 +187,8 @@ fn replace_all(
         assumed,
         refs,
         group,
-        stamp: stamp.unwrap_or(old.stamp),
+        // Of two records that became one, what stands first may have been written last.
+        stamp: stamp.map_or(old.stamp, |stamp| stamp.max(old.stamp)),
         priority: urgent.map_or(old.priority, |urgent| urgent.min(old.priority)),
         folded: Vec::new(),
         replaces: Some(old.id),
