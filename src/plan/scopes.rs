@@ -238,8 +238,8 @@ mod tests {
     #[test]
     fn a_scope_is_added_once() {
         let scope = Scope("b".to_owned());
-        let mut s = Snapshot::default();
-        s.cursors = rows(vec![CursorRow { generation: 4, ..row("a", Some(1)) }]);
+        let cursors = rows(vec![CursorRow { generation: 4, ..row("a", Some(1)) }]);
+        let mut s = Snapshot { cursors, ..Snapshot::default() };
         let added = add(&s, &scope, &ctx(7));
         let [new] = &*added.changes.cursors else { panic!("{added:?}") };
         assert!(added.output && !new.rebuilding && !new.complete);

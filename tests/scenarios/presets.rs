@@ -255,9 +255,9 @@ impl Shop {
     /// The code of the operation that is parked.
     fn parked(&self) -> Vec<String> {
         let entries = block_on(self.engine.outbox()).unwrap();
-        let code = |state: &OpState| match state {
-            OpState::Parked(Parked::Rejected { code, .. }) => Some(code.clone()),
-            _ => None,
+        let code = |state: &OpState| {
+            let OpState::Parked(Parked::Rejected { code, .. }) = state else { return None };
+            Some(code.clone())
         };
         entries.iter().filter_map(|it| code(&it.op.state)).collect()
     }

@@ -150,9 +150,9 @@ fn scopes_take_turns() {
     let asked: Vec<String> = world.server().asked.iter().map(|scope| scope.0.clone()).collect();
     assert_eq!(asked[..4], ["a", "b", "a", "b"]);
     let events = world.events.borrow();
-    let told = events.iter().filter_map(|event| match event {
-        Event::Progress(progress) => progress.scope.clone(),
-        _ => None,
+    let told = events.iter().filter_map(|event| {
+        let Event::Progress(progress) = event else { return None };
+        progress.scope.clone()
     });
     let told: Vec<Scope> = told.collect();
     assert!(told.contains(&scope("a")) && told.contains(&scope("b")), "{told:?}");

@@ -137,6 +137,9 @@ fn run_seed(seed: u64) -> Report {
     first
 }
 
+/// By oracle: how often it fired, on which seeds, and the first report.
+type Findings = BTreeMap<&'static str, (u64, Vec<u64>, Report)>;
+
 fn soak(options: &Options) -> Result<(), String> {
     let started = Instant::now();
     let limit = options.minutes.map(|minutes| Duration::from_secs_f64(minutes * 60.0));
@@ -148,7 +151,7 @@ fn soak(options: &Options) -> Result<(), String> {
     let next = AtomicU64::new(0);
     let steps = AtomicU64::new(0);
     let done = AtomicU64::new(0);
-    let found: Mutex<BTreeMap<&'static str, (u64, Vec<u64>, Report)>> = Mutex::default();
+    let found: Mutex<Findings> = Mutex::default();
     let notes: Mutex<BTreeMap<&'static str, u64>> = Mutex::new(BTreeMap::new());
     std::thread::scope(|scope| {
         for _ in 0..options.threads {

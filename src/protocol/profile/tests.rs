@@ -73,7 +73,7 @@ fn version(value: &Value) -> Option<Version> {
     match value {
         Value::Number(number) => Some(Version::Number(number.as_u64().unwrap())),
         Value::String(text) => Some(Version::Stamp(text.clone())),
-        _ => None,
+        Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
     }
 }
 
@@ -440,7 +440,7 @@ fn places(tree: &Value, at: &str, found: &mut Vec<String>) {
                 places(value, &format!("{at}/{index}"), found);
             }
         }
-        _ => {}
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
     }
 }
 
@@ -561,7 +561,9 @@ fn a_wrong_profile_says_where() {
         match profile.pointer_mut(above).unwrap() {
             Value::Object(members) => drop(members.insert(name.to_owned(), value)),
             Value::Array(items) => items[name.parse::<usize>().unwrap()] = value,
-            _ => panic!("{pointer}"),
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {
+                panic!("{pointer}")
+            }
         }
         RestProfile::parse(&profile.to_string())
     };
