@@ -72,6 +72,8 @@ for (const entry of ["inline.js", "node.js", "index.js", "slim.js"]) {
       "init",
       "isHoldfastError",
       "monotonic",
+      "presets",
+      "rest",
       "standard",
     ]);
   });

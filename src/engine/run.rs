@@ -12,7 +12,7 @@ use super::wake::{First, race};
 use super::watch::{Event, Progress};
 use super::{Engine, Stop};
 use crate::model::{
-    Code, Halt, Millis, Need, OpState, Operation, Root, Scope, SyncError, Term, Wall,
+    Code, Halt, Meta, Millis, Need, OpState, Operation, Root, Scope, SyncError, Term, Wall,
 };
 use crate::plan::Notice;
 use crate::plan::pull::Part;
@@ -364,12 +364,12 @@ impl<H: Host> Engine<H> {
         loop {
             self.check_open()?;
             let rung = self.commits.rung();
-            let meta = self.snapshot(Need::default()).await?.meta;
+            // One look: between two, what is on its way may be settled, and the count of before would be told.
+            let (may_leave, meta) = self.may_leave().await?;
+            let counts = meta.counts;
             self.remember(meta);
-            let counts = self.meta.borrow().counts;
             // What the resolver decides may leave.
-            let decided = counts.asking == 0;
-            if decided && (counts.pending == 0 || !self.may_leave().await?) {
+            if counts.asking == 0 && !may_leave {
                 let parked = counts.parked + counts.blocked;
                 return Ok(Drained { applied: counts.applied, pending: counts.pending, parked });
             }
@@ -379,8 +379,8 @@ impl<H: Host> Engine<H> {
 }
 
 impl<H: Host> Engine<H> {
-    /// Whether anything is on its way, now or at a later time. What waits for a parked create is not.
-    async fn may_leave(&self) -> Result<bool, SyncError> {
+    /// Whether anything is on its way, now or at a later time, and the database's own state. What waits for a parked create is not.
+    async fn may_leave(&self) -> Result<(bool, Meta), SyncError> {
         let now = self.host.clock().wall();
         let ready = self.ready(1, now);
         let roots = if self.host.remote().capabilities().versions {
@@ -394,7 +394,8 @@ impl<H: Host> Engine<H> {
             OpState::Queued { .. } => op.ready,
             OpState::Blocked { .. } | OpState::Parked(_) => false,
         };
-        Ok(s.next_due.is_some() || s.ops.values().any(on_its_way))
+        let any = s.next_due.is_some() || s.ops.values().any(on_its_way);
+        Ok((any, s.meta))
     }
 }
 
