@@ -13,7 +13,7 @@ use holdfast::browser::{
     Lifecycle, Luggage, NoToken, PackFuture, Porter, Signals, TokenReason, estimate, mark, marker,
     persisted, read_body,
 };
-use holdfast::layout::{self, Part, RowChange};
+use holdfast::layout::{self, Part, RowChange, RowText};
 use holdfast::memory::contract::{Bench, both, cut};
 use holdfast::model::{
     Changeset, Durability, EntityKey, JournalLine, Meta, Millis, Need, OpId, Record, Root,
@@ -50,17 +50,19 @@ impl Bench for InBrowser {
 
     async fn change(&self, name: &str, _: &IdbStore, change: RowChange) {
         let database = raw_open(name, layout::VERSION).await.expect("opened");
-        match change {
-            RowChange::Put { store, key, row } => {
-                let value = Object::new();
-                set(&value, "text", &row.text.into());
-                for (index, entries) in row.indexes {
-                    let entry = entries.first().map(|entry| raw_key(entry)).expect("an entry");
-                    set(&value, index, &entry);
+        let log = raw_rows(&database, "log").await;
+        for change in layout::damaged(&log, change) {
+            match change {
+                RowChange::Put { store, key, row } => {
+                    let value = Object::new();
+                    set(&value, "text", &row.text.into());
+                    raw_put(&database, store, &value, &raw_key(&key)).await;
                 }
-                raw_put(&database, store, &value, &raw_key(&key)).await;
+                RowChange::Delete { store, key } => {
+                    raw_delete(&database, store, &raw_key(&key)).await;
+                }
+                RowChange::Clear { .. } => panic!("no law clears behind the back"),
             }
-            RowChange::Delete { .. } => panic!("no law deletes behind the back"),
         }
         database.close();
     }
@@ -109,6 +111,29 @@ async fn raw_open(name: &str, version: u32) -> Result<IdbDatabase, String> {
         "success" => Ok(request.result().expect("a database").unchecked_into()),
         _ => Err(request.error().expect("ended").expect("an error").name()),
     }
+}
+
+/// The rows of a store with one number as their keys.
+async fn raw_rows(database: &IdbDatabase, store: &str) -> Vec<RowText> {
+    let transaction = database.transaction_with_str(store).expect("begun");
+    let store = transaction.object_store(store).expect("a store");
+    let keys = store.get_all_keys().expect("asked");
+    let values = store.get_all().expect("asked");
+    assert_eq!(first_event(&values, &["success", "error"]).await, "success");
+    let list = |request: &web_sys::IdbRequest| request.result().expect("a list").unchecked_into();
+    let (keys, values): (Array, Array) = (list(&keys), list(&values));
+    let row = |(key, value): (JsValue, JsValue)| RowText {
+        key: key.unchecked_into::<Array>().get(0).as_f64().expect("a number").to_string(),
+        text: get(&value, "text").as_string().expect("a text"),
+    };
+    keys.iter().zip(values.iter()).map(row).collect()
+}
+
+async fn raw_delete(database: &IdbDatabase, store: &str, key: &JsValue) {
+    let mode = IdbTransactionMode::Readwrite;
+    let transaction = database.transaction_with_str_and_mode(store, mode).expect("begun");
+    transaction.object_store(store).expect("a store").delete(key).expect("asked");
+    assert_eq!(first_event(&transaction, &["complete", "abort"]).await, "complete");
 }
 
 async fn raw_put(database: &IdbDatabase, store: &str, value: &JsValue, key: &JsValue) {
@@ -240,6 +265,13 @@ const FIRST_ROW: &str = r#"{"seq":7,"id":"019aa1bb-5480-7102-8304-050600000001",
     "priority":"Normal","owner":{},"schema":0,"sends":0,"refusals":0,
     "state":{"Queued":{"not_before":null}},"ready":true}"#;
 
+const FIRST_STATE: &str = r#"{"format":1,"commits":2,"term":0,"floor":7,"pulls":0,"pull_due":false,"journal":1,
+    "aliases":0,"settled":0,"counts":{"accepted":1,"pending":1}}"#;
+const FIRST_LINE: &str = r#"{"line":1,"at":1763650000000,"op":"00000000-0000-0000-0000-000000000000",
+    "key":{"collection":"orders","id":"1"},"fate":"Applied"}"#;
+const FIRST_RECORD: &str =
+    r#"{"key":{"collection":"orders","id":"1"},"generation":0,"modified":0}"#;
+
 /// P25: version 2 of the table added the index over transactions.
 #[wasm_bindgen_test]
 async fn a_database_of_version_1_keeps_everything() {
@@ -251,19 +283,17 @@ async fn a_database_of_version_1_keeps_everything() {
         builder = builder.add_object_store(stores);
     }
     builder.build().await.expect("built").close();
-    let settings = IdbSettings { version: 1, ..IdbSettings::default() };
-    let store = IdbStore::open("from-1", settings).await.expect("opened");
-    count(&store).await.expect("written");
-    let mut counted_in = |snapshot: &Snapshot| {
-        let mut meta = snapshot.meta.clone();
-        (meta.counts.accepted, meta.counts.pending) = (1, 1);
-        let mut set = Changeset::default();
-        set.meta = Some(meta);
-        set
-    };
-    store.run(&STRICT, Need::default(), &mut counted_in).await.expect("written");
-    store.close();
     let database = raw_open("from-1", 1).await.expect("opened");
+    let id = [Part::Text("orders".to_owned()), Part::Text("1".to_owned())];
+    for (store, key, text) in [
+        ("meta", &[Part::Text("state".to_owned())][..], FIRST_STATE),
+        ("journal", &[Part::Number(1)][..], FIRST_LINE),
+        ("records", &id[..], FIRST_RECORD),
+    ] {
+        let row = Object::new();
+        set(&row, "text", &text.into());
+        raw_put(&database, store, &row, &raw_key(key)).await;
+    }
     let row = js("return { entity: ['orders', '1', 7], ready: [1, 7],
                     ids: [['019aa1bb-5480-7102-8304-050600000001']] }");
     set(&row, "text", &FIRST_ROW.into());
@@ -282,10 +312,75 @@ async fn a_database_of_version_1_keeps_everything() {
     }
     store.close();
     let database = raw_open("from-1", layout::VERSION).await.expect("opened");
-    let transaction = database.transaction_with_str("outbox").expect("begun");
-    let names = transaction.object_store("outbox").expect("a store").index_names();
-    assert!(names.contains("group"));
+    assert!(database.object_store_names().contains("log"));
     database.close();
+}
+
+/// The table of stores as version 2 had it.
+fn second_stores() -> Vec<(&'static str, Vec<(&'static str, bool)>)> {
+    let mut stores: Vec<_> =
+        FIRST_STORES.iter().map(|(name, indexes)| (*name, indexes.to_vec())).collect();
+    for (name, indexes) in &mut stores {
+        if *name == "outbox" {
+            indexes.push(("group", false));
+        }
+    }
+    stores
+}
+
+/// A database as version 2 had it, with operations in every state.
+const VERSION_2: &str = include_str!("fixtures/layout/version-2.json");
+
+/// P25: version 3 of the table keeps what waits in a log; what is there stays where it is until it changes.
+#[wasm_bindgen_test]
+async fn a_database_of_version_2_keeps_everything() {
+    let mut builder = Rexie::builder("from-2").version(2);
+    for (name, indexes) in second_stores() {
+        let stores = indexes.iter().fold(ObjectStore::new(name), |store, (index, many)| {
+            store.add_index(Index::new(index, index).unique(false).multi_entry(*many))
+        });
+        builder = builder.add_object_store(stores);
+    }
+    builder.build().await.expect("built").close();
+    let database = raw_open("from-2", 2).await.expect("opened");
+    let rows: Array = js_sys::JSON::parse(VERSION_2).expect("a list").unchecked_into();
+    for row in rows.iter() {
+        let name = get(&row, "store").as_string().expect("a name");
+        let value = Object::new();
+        set(&value, "text", &get(&row, "text"));
+        let indexes = get(&row, "indexes");
+        for (index, many) in
+            second_stores().iter().find(|it| it.0 == name).expect("a store").1.iter()
+        {
+            let keys = get(&indexes, index);
+            if !keys.is_undefined() {
+                let first = keys.unchecked_ref::<Array>().get(0);
+                set(&value, index, if *many { &keys } else { &first });
+            }
+        }
+        raw_put(&database, &name, &value, &get(&row, "key")).await;
+    }
+    database.close();
+
+    for _ in 0..2 {
+        let store = open("from-2").await.expect("upgraded");
+        let roots = vec![Root::Records, Root::Outbox, Root::Conflicts, Root::Settled { limit: 9 }];
+        let seen = store.read(Need::only(roots)).await.expect("read");
+        assert_eq!(seen.unreadable, Vec::new());
+        let places: Vec<u64> = seen.ops.keys().map(|seq| seq.0).collect();
+        assert_eq!(places, (1..=10).collect::<Vec<_>>());
+        assert_eq!((seen.records.len(), seen.conflicts.len(), seen.settled.len()), (3, 2, 4));
+        // One of them changes, and moves to where operations are now.
+        let mut decide = |s: &Snapshot| {
+            let mut set = Changeset::default();
+            set.ops = s.ops.iter().take(1).map(|(seq, op)| (*seq, op.clone())).collect();
+            set.meta = Some(s.meta.clone());
+            set
+        };
+        let need = Need::only(vec![Root::Outbox]);
+        store.run(&STRICT, need, &mut decide).await.expect("written");
+        store.close();
+    }
 }
 
 /// P25: an older release touches nothing.
@@ -581,9 +676,9 @@ async fn a_row_that_is_none_of_ours_is_reported() {
         ]
     );
     // An unreadable state is not an empty one.
-    raw_put(&database, "meta", &js("return {}"), &Array::of1(&"state".into())).await;
+    raw_put(&database, "log", &js("return {}"), &Array::of1(&1_000.into())).await;
     let seen = store.read(Need::default()).await.expect("read");
-    assert_eq!((seen.meta, seen.unreadable.len()), (Meta::default(), 1));
+    assert_eq!((seen.meta.clone(), seen.has_state()), (Meta::default(), false));
     database.close();
     store.close();
 }

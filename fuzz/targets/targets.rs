@@ -442,7 +442,7 @@ fn row(store: &'static str, text: &str) {
         .into_iter()
         .filter_map(|change| match change {
             RowChange::Put { store: at, row, .. } if at == store => Some(row.text),
-            RowChange::Put { .. } | RowChange::Delete { .. } => None,
+            RowChange::Put { .. } | RowChange::Delete { .. } | RowChange::Clear { .. } => None,
         })
         .collect();
     let [again] = &puts[..] else { panic!("{store} has one row: {puts:?}") };
@@ -482,7 +482,10 @@ fn read(store: &str, text: &str) -> Snapshot {
             return gather.into_snapshot();
         }
         for query in queries {
-            let (Query::Get { store: at, .. } | Query::Scan { store: at, .. }) = &query;
+            let (Query::Get { store: at, .. }
+            | Query::Scan { store: at, .. }
+            | Query::Count { store: at, .. }
+            | Query::Keys { store: at, .. }) = &query;
             let text = match *at {
                 at if at == store => row.take(),
                 "meta" if store == "aliases" => Some(STATE),

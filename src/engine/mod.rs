@@ -14,6 +14,7 @@ mod scopes;
 mod status;
 mod tables;
 mod tidy;
+mod together;
 mod transfer;
 mod wake;
 mod watch;
@@ -101,6 +102,7 @@ pub struct Engine<H: Host> {
     tables: RefCell<Tables>,
     /// Commits of this tab that nobody was told of: their numbers, and the records.
     untold: RefCell<(Vec<u64>, Set<EntityKey>)>,
+    gathered: together::Gathered,
 }
 
 impl<H: Host> Engine<H> {
@@ -129,6 +131,7 @@ impl<H: Host> Engine<H> {
             metrics: RefCell::new(Metrics::new(host.clock().wall())),
             spells: Cell::new(0),
             tidied: Cell::new(None),
+            gathered: together::Gathered::default(),
             questions: Bell::default(),
             question: RefCell::default(),
             looked_at: RefCell::new(Map::new()),
@@ -232,43 +235,33 @@ impl<H: Host> Engine<H> {
         need: Need,
         decide: &mut dyn FnMut(&Snapshot) -> Changeset,
     ) -> Result<(), SyncError> {
-        let began = self.host.clock().mono();
-        // What a user waits for is worth a place in the profile.
-        let spell = (verb.name == "write").then(|| self.begin("commit"));
         let mut stored = None;
         let result = self
             .host
             .store()
             .commit(verb, need, |snapshot| {
                 let mut changes = decide(snapshot);
-                // Every commit is counted, so that nobody misses one.
-                if changes.meta.is_none() && !changes.is_empty() {
-                    let commits = snapshot.meta.commits + 1;
-                    changes.meta = Some(Meta { commits, ..snapshot.meta.clone() });
-                }
-                let touched: Set<EntityKey> = changes.touched(snapshot).cloned().collect();
-                let meta = changes.meta.as_ref().unwrap_or(&snapshot.meta).clone();
-                stored = Some((meta, touched, !changes.is_empty()));
+                stored = Some(Stored::of(snapshot, &mut changes));
                 Decision { changes, output: () }
             })
             .await;
         self.heard_of_the_store(result.as_ref().err());
-        if let Some(spell) = spell {
-            self.end(spell);
-            let took = began.until(self.host.clock().mono());
-            self.metrics.borrow_mut().write(took, result.is_ok());
-        }
         result?;
-        if let Some((meta, touched, wrote)) = stored {
-            if wrote {
-                self.tables.borrow_mut().note(&[meta.commits], touched.iter());
-                let (numbers, keys) = &mut *self.untold.borrow_mut();
-                numbers.push(meta.commits);
-                keys.extend(touched.iter().cloned());
-            }
-            self.remember(meta);
+        if let Some(stored) = stored {
+            self.note_stored(stored);
         }
         Ok(())
+    }
+
+    /// A decision is stored.
+    fn note_stored(&self, Stored { meta, touched, wrote }: Stored) {
+        if wrote {
+            self.tables.borrow_mut().note(&[meta.commits], touched.iter());
+            let (numbers, keys) = &mut *self.untold.borrow_mut();
+            numbers.push(meta.commits);
+            keys.extend(touched.iter().cloned());
+        }
+        self.remember(meta);
     }
 
     async fn snapshot(&self, need: Need) -> Result<Snapshot, SyncError> {
@@ -361,6 +354,25 @@ impl<H: Host> Engine<H> {
             self.metrics.borrow_mut().look(offline, &counts, clock.mono(), clock.wall());
         }
         self.watch.status(status);
+    }
+}
+
+/// What a decision leaves, once it is stored.
+struct Stored {
+    meta: Meta,
+    touched: Set<EntityKey>,
+    wrote: bool,
+}
+
+impl Stored {
+    /// Of a changeset, which is counted: so nobody misses one.
+    fn of(s: &Snapshot, changes: &mut Changeset) -> Self {
+        if changes.meta.is_none() && !changes.is_empty() {
+            changes.meta = Some(Meta { commits: s.meta.commits + 1, ..s.meta.clone() });
+        }
+        let touched = changes.touched(s).cloned().collect();
+        let meta = changes.meta.clone().unwrap_or_else(|| s.meta.clone());
+        Self { meta, touched, wrote: !changes.is_empty() }
     }
 }
 

@@ -1,15 +1,10 @@
 //! Writes: one transaction, strict. The promise resolves when it is stored; sending is somebody else's business.
 
-use super::{Commit, Engine};
+use super::Engine;
 use crate::model::references::named;
-use crate::model::{
-    CollectionRules, Durability, EntityKey, Need, OpId, Presence, Priority, Root, SyncError, Verb,
-};
-use crate::plan::write::{Action, Write, Written, transaction, write};
+use crate::model::{CollectionRules, EntityKey, Need, OpId, Presence, Priority, Root, SyncError};
+use crate::plan::write::{Action, Write, Written};
 use crate::port::Host;
-use crate::schedule::Signal;
-
-const WRITE: Verb = Verb { name: "write", durability: Durability::Strict };
 
 /// The ids of a transaction and its members begin here, above those that a plan makes.
 const MEMBER_IDS: u32 = 1 << 20;
@@ -37,12 +32,10 @@ impl<H: Host> Engine<H> {
         self.check_open()?;
         let ctx = self.ctx(None);
         let request = self.prepare(request, ctx.ids.op(0), || ctx.ids.entity(1));
-        let written = self
-            .commit(&WRITE, needed(&[&request]), |s| write(s, &request, &self.config.rules, &ctx))
-            .await??;
-        self.publish(Commit::written(written.notice.clone()));
-        self.signal(Signal::LocalWrite);
-        Ok(written)
+        let (named, id) = (request.key.clone(), request.id);
+        let written = self.store_writes(vec![request], None, ctx).await?;
+        let (key, op) = written.writes.into_iter().next().unwrap_or((named, id));
+        Ok(Written { key, op, notice: written.notice })
     }
 
     /// Stores writes all or none, in one transaction; for each its record and the operation that carries it (R14).
@@ -66,13 +59,7 @@ impl<H: Host> Engine<H> {
             writes.push(self.prepare(request, ctx.ids.op(next), || ctx.ids.entity(next + 1)));
         }
         let group = ctx.ids.group(MEMBER_IDS);
-        let need = needed(&writes.iter().collect::<Vec<_>>());
-        let written = self
-            .commit(&WRITE, need, |s| transaction(s, &writes, group, &self.config.rules, &ctx))
-            .await??;
-        self.publish(Commit::written(written.notice));
-        self.signal(Signal::LocalWrite);
-        Ok(written.writes)
+        Ok(self.store_writes(writes, Some(group), ctx).await?.writes)
     }
 
     fn prepare(&self, request: WriteRequest, id: OpId, name: impl FnOnce() -> String) -> Write {
@@ -92,7 +79,7 @@ impl<H: Host> Engine<H> {
 }
 
 /// What writes are decided on: their records, what they name, and whether they were stored before.
-fn needed(writes: &[&Write]) -> Need {
+pub(super) fn needed(writes: &[Write]) -> Need {
     let mut roots = Vec::new();
     for write in writes {
         roots.extend([Root::Record(write.key.clone()), Root::Op(write.id)]);

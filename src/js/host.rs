@@ -43,17 +43,17 @@ pub(super) struct DoorStore {
 }
 
 impl RawStore for DoorStore {
-    async fn run(
+    async fn run_together(
         &self,
         verb: &Verb,
-        need: Need,
-        decide: &mut dyn FnMut(&Snapshot) -> Changeset,
+        needs: Vec<Need>,
+        decide: &mut dyn FnMut(usize, &Snapshot) -> Changeset,
     ) -> Result<(), StoreError> {
         let durability = if self.relaxed { Durability::Relaxed } else { verb.durability };
         let verb = Verb { durability, ..*verb };
         match &self.place {
-            Place::Idb(store) => store.run(&verb, need, decide).await,
-            Place::Memory(store) => store.run(&verb, need, decide).await,
+            Place::Idb(store) => store.run_together(&verb, needs, decide).await,
+            Place::Memory(store) => store.run_together(&verb, needs, decide).await,
         }
     }
 

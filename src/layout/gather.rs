@@ -32,6 +32,24 @@ pub enum Query {
         /// How many at the most.
         limit: Option<usize>,
     },
+    /// How many rows there are from one key to another, both included: a row whose key is the number.
+    Count {
+        /// Where.
+        store: &'static str,
+        /// By which index; by the store's own key if none.
+        index: Option<&'static str>,
+        /// The first.
+        from: Key,
+        /// The last.
+        to: Key,
+    },
+    /// The keys of rows, without the rows.
+    Keys {
+        /// Where.
+        store: &'static str,
+        /// Only those after this key.
+        after: Option<Key>,
+    },
 }
 
 /// A row that was read: its primary key, for reports, and its text.
@@ -88,6 +106,16 @@ impl Gather {
         gather
     }
 
+    /// Begins to collect the records of a collection, with the operations on them, and the database's own state.
+    #[must_use]
+    pub fn listing(collection: &str) -> Self {
+        let mut gather = Self::new(Need::default());
+        for (store, index) in [("records", None), ("outbox", Some("entity"))] {
+            gather.scan(store, index, vec![text(collection)]);
+        }
+        gather
+    }
+
     /// The next round of queries; none when all is read.
     pub fn queries(&mut self) -> Vec<Query> {
         std::mem::take(&mut self.next)
@@ -97,6 +125,7 @@ impl Gather {
     pub fn feed(&mut self, query: &Query, rows: Vec<RowText>) {
         match query {
             Query::Get { store, key } => self.got(store, key, rows.into_iter().next()),
+            Query::Keys { .. } | Query::Count { .. } => {}
             Query::Scan { store, index, after, limit, .. } => {
                 let full = limit.is_some_and(|limit| rows.len() >= limit);
                 let ready = *index == Some("ready");
@@ -156,7 +185,11 @@ impl Gather {
     fn broken(&mut self, store: &str, row: &RowText) {
         let place = [store, "/", &row.key].concat();
         self.get("quarantine", vec![text(&*place)]);
-        self.snapshot.unreadable.push(Unreadable { place, text: row.text.clone() });
+        let row = Unreadable { place, text: row.text.clone() };
+        // One that might be anybody's is found in every queue.
+        if !self.snapshot.unreadable.contains(&row) {
+            self.snapshot.unreadable.push(row);
+        }
     }
 
     fn got(&mut self, store: &'static str, key: &Key, row: Option<RowText>) {
@@ -454,35 +487,4 @@ impl Gather {
             _ => {}
         }
     }
-}
-
-/// The database's own state, and the rows of one collection and of its operations: what a listing reads.
-#[must_use]
-pub fn listing(collection: &str) -> [Query; 3] {
-    let scan = |store, index| Query::Scan {
-        store,
-        index,
-        prefix: vec![text(collection)],
-        after: None,
-        limit: None,
-    };
-    let state = Query::Get { store: "meta", key: vec![text("state")] };
-    [state, scan("records", None), scan("outbox", Some("entity"))]
-}
-
-/// What a listing read.
-#[must_use]
-pub fn list(answers: [Vec<RowText>; 3]) -> Snapshot {
-    let mut gather = Gather::new(Need::default());
-    let [state, records, ops] = answers;
-    gather.got("meta", &vec![text("state")], state.into_iter().next());
-    for row in records {
-        gather.scanned("records", &row);
-    }
-    for row in ops {
-        if let Some(op) = gather.read("outbox", &row, read::operation) {
-            gather.snapshot.ops.insert(op.seq, op);
-        }
-    }
-    gather.into_snapshot()
 }

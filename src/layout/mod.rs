@@ -4,15 +4,22 @@
 //! A row is `{ text, <index>: key... }` under a key. Keys are lists of texts and numbers, as IndexedDB orders them.
 //! The table of stores is [`STORES`]; `docs/formats.md` shows a row of each.
 
+mod bulk;
 mod file;
 mod gather;
+mod index;
+mod pack;
 mod read;
 mod rows;
+mod transaction;
 mod write;
 
+pub use bulk::inside;
 pub use file::{MAX_FILE_BYTES, file_text, read_file};
-pub use gather::{Gather, Query, RowText, list, listing};
+pub use gather::{Gather, Query, RowText};
+pub use index::Index;
 pub use rows::{Row, RowChange, changes};
+pub use transaction::{Ask, Step, Transaction, damaged, printable};
 
 /// A part of a key.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -53,22 +60,12 @@ const fn many(name: &'static str) -> IndexSpec {
 }
 
 /// The version of the table below: raised whenever a store or an index is added.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 
 /// Every store. An upgrade deletes a store that is not declared, with all that is in it, so nothing may ever leave this table.
 pub const STORES: &[StoreSpec] = &[
     StoreSpec { name: "records", indexes: &[] },
-    StoreSpec {
-        name: "outbox",
-        indexes: &[
-            one("entity"),
-            one("ready"),
-            many("refs"),
-            many("ids"),
-            one("flight"),
-            one("group"),
-        ],
-    },
+    StoreSpec { name: "outbox", indexes: &[] },
     StoreSpec { name: "conflicts", indexes: &[] },
     StoreSpec { name: "cursors", indexes: &[] },
     StoreSpec { name: "meta", indexes: &[] },
@@ -77,6 +74,9 @@ pub const STORES: &[StoreSpec] = &[
     StoreSpec { name: "aliases", indexes: &[] },
     StoreSpec { name: "settled", indexes: &[one("at")] },
     StoreSpec { name: "flights", indexes: &[] },
+    StoreSpec { name: "log", indexes: &[] },
+    StoreSpec { name: "segments", indexes: &[many("ids")] },
+    StoreSpec { name: "history", indexes: &[many("ids")] },
 ];
 
 pub(crate) fn text(text: impl Into<String>) -> Part {

@@ -32,6 +32,15 @@ pub enum RowChange {
         /// Under which key.
         key: Key,
     },
+    /// Takes rows out: every one from the first key to the last.
+    Clear {
+        /// Where.
+        store: &'static str,
+        /// The first.
+        from: Key,
+        /// The last.
+        to: Key,
+    },
 }
 
 fn put<T>(store: &'static str, key: Key, value: &T, write: Write<T>) -> RowChange {
@@ -48,6 +57,11 @@ fn stored(
 }
 
 fn operation(op: &Operation) -> RowChange {
+    stored("outbox", vec![Part::Number(op.seq.0)], text_of(op, write::operation), indexes(op))
+}
+
+/// The ways to find an operation.
+pub(super) fn indexes(op: &Operation) -> Vec<(&'static str, Vec<Key>)> {
     let mut by_entity = entity(&op.key);
     by_entity.push(Part::Number(op.seq.0));
     let mut ids: Vec<Key> = vec![vec![text(op.id.to_string())]];
@@ -66,10 +80,10 @@ fn operation(op: &Operation) -> RowChange {
     if let Some(group) = op.group {
         indexes.push(("group", vec![vec![text(group.to_string()), Part::Number(op.seq.0)]]));
     }
-    stored("outbox", vec![Part::Number(op.seq.0)], text_of(op, write::operation), indexes)
+    indexes
 }
 
-/// The rows that a changeset becomes, all in one transaction.
+/// The rows that a changeset becomes, all in one transaction, as if each had one of its own.
 #[must_use]
 pub fn changes(set: &Changeset) -> Vec<RowChange> {
     let mut rows = Vec::new();
@@ -122,8 +136,9 @@ mod tests {
     use serde::de::DeserializeOwned;
     use serde_json::Value;
 
+    use super::super::bulk::value;
     use super::super::read::{self, Read};
-    use super::super::{file_text, read_file};
+    use super::super::{Ask, Index, Step, Transaction, file_text, read_file};
     use super::*;
     use crate::model::JournalLine;
     use crate::model::edit;
@@ -131,8 +146,9 @@ mod tests {
     use crate::model::{
         Ahead, Asks, Assumed, Base, Before, Carried, Conflict, ConflictKind, Cursor, CursorRow,
         Decider, DeviceId, Document, Edit, EntityKey, Epoch, Fate, IdSeed, Intent, Json, Meta,
-        OpId, OutboxFile, Owner, Parked, Path, Presence, Priority, Quarantine, Record, Resolve,
-        Resolved, Scope, Sent, Seq, Settled, Shadow, Slot, Stamp, Term, Unreadable, Version, Wall,
+        Need, OpId, OutboxFile, Owner, Parked, Path, Presence, Priority, Quarantine, Record,
+        Resolve, Resolved, Scope, Sent, Seq, Settled, Shadow, Slot, Stamp, Term, Unreadable,
+        Version, Wall,
     };
 
     const NOW: u64 = 1_763_650_000_000;
@@ -453,6 +469,28 @@ mod tests {
             "brought by a full pull that is under way",
             put("records", entity(&order()), &brought, write::record),
         ));
+        let inside = |change: &RowChange| {
+            let RowChange::Put { store, key, row } = change else { panic!("a deletion") };
+            (*store, key.clone(), row.text.clone())
+        };
+        let value = |store, key, rows: Vec<&RowChange>| {
+            let rows: Vec<_> = rows.into_iter().map(inside).collect();
+            value(store, key, rows.iter().map(|(store, key, text)| (*store, key, &**text)))
+        };
+        let at = |first: Option<&str>, number| {
+            let first = first.map(text).into_iter();
+            first.chain([Part::Number(number), Part::Number(0)]).collect::<Key>()
+        };
+        let other = EntityKey::new("orders", "order-2");
+        let base = Some(base(1, r#"{"table":2}"#));
+        let other = put(
+            "records",
+            entity(&other),
+            &Record { base, ..Record::new(other.clone()) },
+            write::record,
+        );
+        let segment = value("segments", at(Some("orders"), 41), vec![&records[0].1, &other]);
+        let history = value("history", at(None, 42), vec![&of("journal")[0], &of("settled")[0]]);
         vec![
             ("records", records),
             ("outbox", operations().into_iter().map(|(name, op)| (name, operation(&op))).collect()),
@@ -469,7 +507,33 @@ mod tests {
             ("quarantine", named(&["a change that could not be read"], "quarantine")),
             ("aliases", named(&["from the server's id to the own"], "aliases")),
             ("settled", named(&["applied", "superseded", "discarded", "yielded"], "settled")),
+            ("log", vec![("a write, stored", log_row())]),
+            ("segments", vec![("two records, brought by one page", segment)]),
+            ("history", vec![("one operation that ended", history)]),
         ]
+    }
+
+    /// What a commit of a write leaves in the log.
+    fn log_row() -> RowChange {
+        let mut set = Changeset::default();
+        set.meta = Some(meta());
+        let (_, op) = operations().swap_remove(0);
+        set.ops.insert(op.seq, op);
+        let record =
+            Record { view: Some(live(r#"{"table":7,"customer":"c1"}"#)), ..Record::new(order()) };
+        set.records.insert(order(), record);
+        let (mut index, mut transaction) =
+            (Index::default(), Transaction::new(vec![Ask::Need(Need::default())]));
+        loop {
+            match transaction.step(&mut index) {
+                Step::Read(queries) => {
+                    transaction.read(&mut index, queries.iter().map(|_| Vec::new()).collect());
+                }
+                Step::Decide(..) => transaction.decided(&mut index, &set),
+                Step::Write(mut changes) => return changes.pop().unwrap(),
+                Step::Again => panic!("nobody else is here"),
+            }
+        }
     }
 
     fn shown_key(key: &Key) -> String {
@@ -682,7 +746,7 @@ mod tests {
     #[test]
     fn every_store_is_shown_or_empty() {
         let mut shown: Vec<&str> = examples().iter().map(|(store, _)| *store).collect();
-        shown.push("flights");
+        shown.insert(shown.len() - 3, "flights");
         let declared: Vec<&str> = crate::layout::STORES.iter().map(|store| store.name).collect();
         assert_eq!(shown, declared);
     }
@@ -697,6 +761,12 @@ format: it needs a migration step and a line in the changelog.
 Every row is `{ text, <index>: key … }` under a key. `text` is the JSON below, in one line; the page shows a member to a line.
 Keys are lists of texts and numbers, in the order of IndexedDB. The rows of one transaction are written together or not at all.
 The store `flights` is declared and empty: it is for claims that seal many operations in one row (R29).
+
+Operations, their records and the database's own state are stored in `log` from version 3 of the table of stores on; their rows
+are shown below as they stand inside of its rows. A row of `outbox` or `meta` is one that version 2 left: it is read as it was,
+and an operation moves into the log when it changes. A row of `records` holds a record that nothing waits for. Sixteen or more of them that are
+new in one commit are stored in `segments`; so many operations that end in one commit leave their rows in `history`. A row of
+its own is newer than what stands of the same record in a segment.
 ";
 
     const FILES: &str = "
@@ -756,9 +826,9 @@ At most 10,000 operations and 64 MiB. A member that nobody knows is passed over;
         ),
         (
             "outbox",
-            "Operations that did not end, by place. Parked ones stay here. Indexes: `entity` (the queue of a record), `ready` \
+            "Operations that did not end, by place. Parked ones stay here. Ways to find one, in memory (rows of version 2 carry them): `entity` (the queue of a record), `ready` \
              (only what may leave now: priority, place), `refs` (whose creates it waits for), `ids` (its own and those folded \
-             into it), `flight` (term, place), `group` (transaction, place; from version 2 of the table of stores).",
+             into it), `flight` (term, place), `group` (transaction, place).",
         ),
         ("conflicts", "Open conflicts, and resolved ones until they are tidied up, by id."),
         (
@@ -772,6 +842,24 @@ At most 10,000 operations and 64 MiB. A member that nobody knows is passed over;
         (
             "settled",
             "How an operation ended, by its id; index `at` (when). Kept 30 days or 100,000 rows.",
+        ),
+        (
+            "log",
+            "What one commit wrote of the outbox, by number: the first line names the rows inside, by store, each with its key (an \
+             operation's with its record in front of its place) and its bytes; their texts follow as they are. The newest row has \
+             the database's own state. A row is never changed: what changes or ends leaves it for a newer one, with all else that \
+             is left in it, and the row is deleted. A record is here as long as an operation on it waits; a third part of its key \
+             says that nothing else is stored of it.",
+        ),
+        (
+            "segments",
+            "Records that were stored together, at most 32, by collection, number of the commit, and place; index `ids` (each record's key). \
+             Written as rows of the log are.",
+        ),
+        (
+            "history",
+            "Settled rows and journal lines that were stored together, by number of the commit, and place; index `ids` (each operation's id). \
+             Written as rows of the log are.",
         ),
     ];
 

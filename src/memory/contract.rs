@@ -44,6 +44,7 @@ macro_rules! store_contract {
             a_changeset_is_written_to_every_store
             an_empty_changeset_writes_nothing
             interleaved_commits_are_serial
+            decisions_of_one_transaction_see_each_other
             a_reader_sees_all_of_a_commit_or_none
             a_record_brings_its_queue_and_its_edges
             a_record_that_is_only_named_brings_its_queue_alone
@@ -60,6 +61,8 @@ macro_rules! store_contract {
             scans_stop_at_their_limit
             a_long_scan_comes_whole
             a_page_of_records_brings_their_queues
+            records_that_come_together_are_found_alone
+            what_ended_together_is_found_and_forgotten_alone
             all_is_there_after_reopening
             a_dropped_commit_leaves_all_or_nothing
             documents_come_back_as_they_were
@@ -336,6 +339,57 @@ pub async fn interleaved_commits_are_serial<B: Bench>(bench: &B) {
     assert_eq!(seen.journal.len(), 60);
     bench.close(store).await;
     bench.close(other).await;
+}
+
+/// R22: several decisions share a transaction. Each sees what those before it decided, one that decides nothing stops no other,
+/// and all is written together.
+pub async fn decisions_of_one_transaction_see_each_other<B: Bench>(bench: &B) {
+    let store = bench.open("together").await;
+    let other = bench.open("together").await;
+    write(&store, ops([op(1, &key("z"))])).await;
+    let roots = || vec![Root::Record(key("a")), Root::Op(op_id(2)), Root::Outbox, Root::Conflicts];
+    let needs = (0..4).map(|_| Need::of(roots())).collect();
+    let mut turns = Vec::new();
+    let mut decide = |turn: usize, s: &Snapshot| {
+        turns.push(turn);
+        let mut set = Changeset::default();
+        match turn {
+            0 => {
+                set = ops([op(2, &key("a"))]);
+                set.meta = Some(meta(2, 0));
+                set.records.insert(key("a"), record(&key("a"), r#"{"n":1}"#));
+                set.conflicts.insert(conflict_id(), conflict(&key("a"), op_id(2)));
+            }
+            // Refuses.
+            1 => assert_eq!((seqs(s), s.conflicts.len()), (vec![1, 2], 1)),
+            2 => {
+                assert_eq!(s.records.get(&key("a")), Some(&record(&key("a"), r#"{"n":1}"#)));
+                set.records.insert(key("a"), record(&key("a"), r#"{"n":2}"#));
+                set.drop_conflicts.push(conflict_id());
+                set.meta = Some(meta(2, 0));
+            }
+            _ => {
+                assert_eq!(s.records.get(&key("a")), Some(&record(&key("a"), r#"{"n":2}"#)));
+                assert_eq!((s.meta.clone(), s.conflicts.len()), (meta(2, 0), 0));
+                set.meta = Some(meta(1, 0));
+                set.finish_op(&op(1, &key("z")), Fate::Applied, Wall(1), 1);
+            }
+        }
+        set
+    };
+    store.run_together(&STRICT, needs, &mut decide).await.expect("written");
+    assert_eq!(turns, [0, 1, 2, 3]);
+    let need = || Need::only([roots(), vec![Root::Op(op_id(1))]].concat());
+    let seen = read(&store, need()).await;
+    assert_eq!((seqs(&seen), seen.conflicts.len(), seen.settled.len()), (vec![2], 0, 1));
+    assert_eq!(seen.records.get(&key("a")), Some(&record(&key("a"), r#"{"n":2}"#)));
+    // Another tab, and one that comes later, see the same.
+    assert_eq!(read(&other, need()).await, seen);
+    bench.close(store).await;
+    bench.close(other).await;
+    let store = bench.open("together").await;
+    assert_eq!(read(&store, need()).await, seen);
+    bench.close(store).await;
 }
 
 /// P2: the operation and its record are seen together.
@@ -707,6 +761,125 @@ pub async fn a_page_of_records_brings_their_queues<B: Bench>(bench: &B) {
     }
 }
 
+/// Stores records of a page, decided on what is there of them.
+async fn page(store: &impl RawStore, ids: &[String], text: &str) {
+    let need = Need::of(ids.iter().map(|id| Root::Pulled(key(id))).collect());
+    let mut decide = |_: &Snapshot| {
+        let mut set = ops([]);
+        set.records = ids.iter().map(|id| (key(id), record(&key(id), text))).collect();
+        set
+    };
+    store.run(&RELAXED, need, &mut decide).await.expect("stored");
+}
+
+fn texts(snapshot: &Snapshot) -> Vec<(&str, &str)> {
+    snapshot.records.values().map(|record| (&*record.key.id, shown(record))).collect()
+}
+
+fn shown(record: &Record) -> &str {
+    record.view.as_ref().and_then(Presence::document).map_or("", Document::text)
+}
+
+/// However records are stored, each is found, changed and forgotten alone, and listed with the others in order.
+pub async fn records_that_come_together_are_found_alone<B: Bench>(bench: &B) {
+    let store = bench.open("segments").await;
+    let other = bench.open("segments").await;
+    let ids: Vec<String> = (0..100).map(|n| format!("o{n:03}")).collect();
+    page(&store, &ids, r#"{"n":1}"#).await;
+    // A second page, around and inside the first.
+    let more: Vec<String> = (0..100).map(|n| format!("o{n:03}-b")).collect();
+    page(&other, &more, r#"{"n":1}"#).await;
+    let of = |id: &str| Need::only(vec![Root::Record(key(id))]);
+    for id in ["o000", "o031", "o032", "o099", "o007-b"] {
+        assert_eq!(texts(&read(&store, of(id)).await), [(id, r#"{"n":1}"#)]);
+    }
+    assert_eq!(texts(&read(&store, of("o1")).await), []);
+
+    // One changes alone, one is forgotten, and one by a tab that did not look at it.
+    let mut set = Changeset::default();
+    set.records.insert(key("o005"), record(&key("o005"), r#"{"n":2}"#));
+    set.drop_records.push(key("o007"));
+    store
+        .run(
+            &STRICT,
+            Need::of(vec![Root::Record(key("o005")), Root::Record(key("o007"))]),
+            &mut |_| set.clone(),
+        )
+        .await
+        .expect("written");
+    let mut set = Changeset::default();
+    set.drop_records.push(key("o008"));
+    write(&other, set).await;
+    let expected = |n: &str| -> Vec<(String, String)> {
+        let mut all: Vec<String> = ids.iter().chain(&more).cloned().collect();
+        all.sort();
+        all.retain(|id| id != "o007" && id != "o008");
+        let text = |id: &str| if id == "o005" { r#"{"n":2}"#.to_owned() } else { n.to_owned() };
+        all.into_iter().map(|id| (id.clone(), text(&id))).collect()
+    };
+    let shown = |snapshot: &Snapshot| -> Vec<(String, String)> {
+        texts(snapshot).into_iter().map(|(id, text)| (id.to_owned(), text.to_owned())).collect()
+    };
+    bench.close(store).await;
+    let store = bench.open("segments").await;
+    for reader in [&store, &other] {
+        assert_eq!(shown(&reader.list("orders").await.expect("listed")), expected(r#"{"n":1}"#));
+        assert_eq!(
+            shown(&read(reader, Need::only(vec![Root::Records])).await),
+            expected(r#"{"n":1}"#)
+        );
+        assert_eq!(texts(&read(reader, of("o007")).await), []);
+    }
+
+    // The same page again, with what was forgotten.
+    page(&store, &ids, r#"{"n":3}"#).await;
+    let seen = read(&other, Need::only(vec![Root::Records])).await;
+    assert_eq!(seen.records.len(), 200);
+    assert!(texts(&seen).iter().all(|(id, text)| id.ends_with("-b") || *text == r#"{"n":3}"#));
+    bench.close(store).await;
+    bench.close(other).await;
+}
+
+/// R9: the outcome of each of many operations that ended together is known, and forgotten when its time has come.
+pub async fn what_ended_together_is_found_and_forgotten_alone<B: Bench>(bench: &B) {
+    let store = bench.open("history").await;
+    let all: Vec<Operation> = (1..=40).map(|seq| op(seq, &key(&format!("o{seq}")))).collect();
+    write(&store, ops(all.iter().cloned())).await;
+    let mut set = ops([]);
+    for (op, line) in all.iter().zip(1..) {
+        set.finish_op(op, Fate::Applied, Wall(100 - op.seq.0), line);
+    }
+    write(&store, set).await;
+    for op in &all {
+        let seen = read(&store, Need::only(vec![Root::Op(op.id)])).await;
+        assert_eq!((seen.settled.len(), seen.ops.len()), (1, 0));
+    }
+    // The oldest five, as tidying does it; then one that nobody looked at.
+    let need = || Need::only(vec![Root::Settled { limit: 5 }, Root::Journal { limit: 7 }]);
+    let mut decide = |s: &Snapshot| {
+        let mut set = ops([]);
+        set.drop_settled.extend(s.settled.keys());
+        set.drop_journal.extend(s.journal.keys());
+        set
+    };
+    store.run(&RELAXED, need(), &mut decide).await.expect("forgotten");
+    let mut set = ops([]);
+    set.drop_settled.push(op_id(1));
+    write(&store, set).await;
+    bench.close(store).await;
+    let store = bench.open("history").await;
+    let limit = 100;
+    let roots = vec![Root::Settled { limit }, Root::Journal { limit }];
+    let seen = read(&store, Need::only(roots)).await;
+    let mut left: Vec<OpId> = (2..=35).map(op_id).collect();
+    left.sort_unstable();
+    assert_eq!(seen.settled.keys().copied().collect::<Vec<_>>(), left);
+    assert_eq!(seen.journal.keys().copied().collect::<Vec<_>>(), (8..=40).collect::<Vec<_>>());
+    let seen = read(&store, Need::only(vec![Root::Op(op_id(1)), Root::Op(op_id(2))])).await;
+    assert_eq!(seen.settled.len(), 1);
+    bench.close(store).await;
+}
+
 /// P1: what was written is there when the tab is gone and comes back.
 pub async fn all_is_there_after_reopening<B: Bench>(bench: &B) {
     let store = bench.open("reopen").await;
@@ -805,7 +978,7 @@ mod tests {
         }
         async fn close(&self, _: MemoryStore) {}
         async fn change(&self, _: &str, store: &MemoryStore, change: RowChange) {
-            store.disk().borrow_mut().change(change);
+            store.disk().borrow_mut().damage(change);
         }
     }
 

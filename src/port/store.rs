@@ -10,13 +10,24 @@ use crate::model::{Changeset, Decision, Need, Snapshot, StoreError, Verb};
 
 /// What a backend implements. `decide` is called once per attempt, on a fresh snapshot; an empty changeset writes nothing.
 pub trait RawStore {
+    /// One transaction for several decisions (R22): for each need, in order, read and decide on what those before it decided;
+    /// then write all that was decided, together.
+    fn run_together(
+        &self,
+        verb: &Verb,
+        needs: Vec<Need>,
+        decide: &mut dyn FnMut(usize, &Snapshot) -> Changeset,
+    ) -> impl Future<Output = Result<(), StoreError>>;
+
     /// One transaction: read, decide, write.
     fn run(
         &self,
         verb: &Verb,
         need: Need,
         decide: &mut dyn FnMut(&Snapshot) -> Changeset,
-    ) -> impl Future<Output = Result<(), StoreError>>;
+    ) -> impl Future<Output = Result<(), StoreError>> {
+        async move { self.run_together(verb, vec![need], &mut |_, snapshot| decide(snapshot)).await }
+    }
 
     /// A consistent snapshot.
     fn read(&self, need: Need) -> impl Future<Output = Result<Snapshot, StoreError>>;

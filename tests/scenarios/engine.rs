@@ -1,9 +1,11 @@
 //! The verbs, run: cycles, faults, waiting, and commits whose answer is lost (R7-R9, R22, R24, R25; P6, P8, P10, P37).
 
+use std::future::Future;
 use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
 
-use holdfast::engine::{Event, StatusKind, Verdict};
-use holdfast::model::{Choice, Code, EntityKey, Halt, Millis, Strategy};
+use holdfast::engine::{Event, StatusKind, Verdict, WriteRequest};
+use holdfast::model::{Choice, Code, EntityKey, Halt, Millis, OpId, Strategy};
 use holdfast::plan::resolve::Dependents;
 use holdfast::plan::write::Action;
 
@@ -377,10 +379,102 @@ fn without_the_databases_own_state_nothing_is_decided() {
     let key = vec![holdfast::layout::Part::Text("state".into())];
     let row =
         holdfast::layout::Row { text: "{\"format\":1,\"floor\":".into(), indexes: Vec::new() };
-    disk.borrow_mut().change(holdfast::layout::RowChange::Put { store: "meta", key, row });
+    disk.borrow_mut().damage(holdfast::layout::RowChange::Put { store: "meta", key, row });
     let before = disk.borrow().rows("outbox");
     let refused = world.tries("o2", Action::Create(doc("{}")));
     assert_eq!(refused.map_err(|error| error.code), Err(Code::StorageLost));
     assert_eq!(disk.borrow().rows("outbox"), before, "nothing was written over");
     assert_eq!(world.engine.status().kind, StatusKind::StorageLost);
+}
+
+/// Starts writes in one task, and ends them: the operation of each, or the code of its refusal.
+fn writes_at_once(world: &World, writes: &[(&str, Action)]) -> Vec<Result<OpId, Code>> {
+    let engine = &world.engine;
+    let mut started: Vec<_> = writes
+        .iter()
+        .map(|(id, action)| {
+            let request = WriteRequest {
+                collection: "orders".into(),
+                id: Some((*id).into()),
+                action: action.clone(),
+                priority: None,
+            };
+            (Box::pin(engine.write(request)), None)
+        })
+        .collect();
+    let mut cx = Context::from_waker(Waker::noop());
+    for _ in 0..100 {
+        for (write, ended) in &mut started {
+            if ended.is_none()
+                && let Poll::Ready(written) = write.as_mut().poll(&mut cx)
+            {
+                *ended = Some(written.map(|it| it.op).map_err(|error| error.code));
+            }
+        }
+    }
+    started.into_iter().map(|(_, ended)| ended.expect("P8: it ends")).collect()
+}
+
+fn create(n: u32) -> Action {
+    Action::Create(doc(&format!(r#"{{"n":{n}}}"#)))
+}
+
+/// R22: writes of one task share a transaction. Each is decided on what those before it made of the record, and one that is
+/// refused changes nothing and stops no other.
+#[test]
+fn writes_of_one_task_share_a_transaction() {
+    let world = world();
+    let before = world.transactions("write");
+    let writes = [
+        ("o1", create(1)),
+        ("o1", create(2)),
+        ("o1", Action::Patch(doc(r#"{"m":3}"#))),
+        ("o2", create(4)),
+        ("o2", Action::Remove),
+        ("o3", Action::Patch(doc("{}"))),
+    ];
+    let ended = writes_at_once(&world, &writes);
+    assert_eq!(world.transactions("write") - before, 1);
+    let first = ended[0].clone().expect("accepted");
+    assert_eq!(ended[1], Err(Code::Exists));
+    assert_eq!(ended[2], Ok(first), "it goes into the create");
+    assert!(ended[3].is_ok() && ended[4].is_ok());
+    assert_eq!(ended[5], Err(Code::NotFound));
+    assert_eq!(world.shows("o1").as_deref(), Some(r#"{"n":1,"m":3}"#));
+    assert_eq!(world.shows("o2"), None);
+    let counts = holdfast::memory::contract::block_on(world.engine.audit()).unwrap();
+    assert!(counts.balances(), "R10: {counts:?}");
+    assert_eq!((counts.accepted, counts.pending, counts.annihilated), (4, 1, 2));
+}
+
+/// R22, P6: the answer of the shared transaction is lost after it was stored: everybody is told, and asking again with the same
+/// content makes no second operation out of a record that is there.
+#[test]
+fn all_are_told_when_their_transaction_fails() {
+    let world = world();
+    world.loses("write");
+    let ended = writes_at_once(&world, &[("o1", create(1)), ("o2", create(2))]);
+    assert!(ended.iter().all(Result::is_err), "{ended:?}");
+    assert_eq!(world.shows("o1").as_deref(), Some(r#"{"n":1}"#));
+    assert_eq!(writes_at_once(&world, &[("o1", create(1))]), [Err(Code::Exists)]);
+}
+
+/// R22: whoever ran the shared transaction went away before it ended; the others are stored all the same.
+#[test]
+fn a_caller_that_goes_away_leaves_the_others_to_the_next() {
+    let world = world();
+    let request = |id: &str| WriteRequest {
+        collection: "orders".into(),
+        id: Some(id.into()),
+        action: create(1),
+        priority: None,
+    };
+    let mut cx = Context::from_waker(Waker::noop());
+    let mut first = Box::pin(world.engine.write(request("o1")));
+    let mut second = Box::pin(world.engine.write(request("o2")));
+    assert!(first.as_mut().poll(&mut cx).is_pending());
+    assert!(second.as_mut().poll(&mut cx).is_pending());
+    drop(first);
+    assert!(holdfast::memory::contract::block_on(second).is_ok());
+    assert_eq!(world.shows("o2").as_deref(), Some(r#"{"n":1}"#));
 }

@@ -342,17 +342,20 @@ pub(crate) struct Shelf {
     pub(crate) lists: Cell<u32>,
     /// Transactions that there were.
     pub(crate) runs: Cell<u32>,
+    /// The transactions that were run.
+    ran: RefCell<Vec<&'static str>>,
 }
 
 impl RawStore for Shelf {
-    async fn run(
+    async fn run_together(
         &self,
         verb: &Verb,
-        need: Need,
-        decide: &mut dyn FnMut(&Snapshot) -> Changeset,
+        needs: Vec<Need>,
+        decide: &mut dyn FnMut(usize, &Snapshot) -> Changeset,
     ) -> Result<(), StoreError> {
         self.runs.set(self.runs.get() + 1);
-        self.inner.run(verb, need, decide).await?;
+        self.ran.borrow_mut().push(verb.name);
+        self.inner.run_together(verb, needs, decide).await?;
         let mut loses = self.loses.borrow_mut();
         if loses.front() == Some(&verb.name) {
             loses.pop_front();
@@ -606,6 +609,23 @@ impl World {
 
     pub(crate) fn patches(&self, id: &str, text: &str) -> OpId {
         self.writes(id, Action::Patch(doc(text)))
+    }
+
+    /// How often a named transaction was run.
+    pub(crate) fn transactions(&self, name: &str) -> usize {
+        self.engine.host().shelf.ran.borrow().iter().filter(|ran| **ran == name).count()
+    }
+
+    /// The next answer to a named transaction is lost.
+    pub(crate) fn loses(&self, name: &'static str) {
+        self.engine.host().shelf.loses.borrow_mut().push_back(name);
+    }
+
+    /// What the application sees of a record.
+    pub(crate) fn shows(&self, id: &str) -> Option<String> {
+        let key = holdfast::model::EntityKey::new("orders", id);
+        let seen = holdfast::memory::contract::block_on(self.engine.get(&key)).unwrap();
+        seen.map(|entity| entity.document.text().to_owned())
     }
 
     pub(crate) fn drains(&mut self) -> holdfast::engine::Drained {

@@ -7,11 +7,11 @@ use std::rc::Rc;
 use std::task::{Poll, Waker};
 
 use holdfast::engine::{Commit as Told, CycleReport, Engine};
-use holdfast::layout::{RowChange, changes};
+use holdfast::layout::{self, Index, RowChange};
 use holdfast::memory::Disk;
 use holdfast::model::{
-    Batch, Capabilities, Changeset, Cursor, Departure, Durability, Halt, Mono, Need, OpState,
-    Operation, PullPage, PushReply, Scope, Snapshot, StoreError, Term, Verb, Wall,
+    Batch, Capabilities, Changeset, Cursor, Departure, Durability, Halt, IdSeed, Mono, Need, OpId,
+    OpState, Operation, PullPage, PushReply, Root, Scope, Snapshot, StoreError, Term, Verb, Wall,
 };
 use holdfast::port::{Clock, Host, Leadership, RawStore, Remote, Rng};
 
@@ -202,6 +202,8 @@ pub(crate) struct Shared {
     /// The task that is being polled, and what calls want.
     pub(crate) task: Cell<u64>,
     pub(crate) calls: RefCell<BTreeMap<u64, Call>>,
+    /// The ids that writes may have, by the task that asked for them.
+    pub(crate) named: RefCell<BTreeMap<OpId, u64>>,
     /// Open tabs and their devices.
     pub(crate) alive: RefCell<Vec<(u32, usize)>>,
     /// A tab is being told of another's cycle.
@@ -217,6 +219,17 @@ pub(crate) struct SimStore {
     shared: Rc<Shared>,
     device: usize,
     tab: u32,
+    /// What this tab knows of the log.
+    index: RefCell<Index>,
+}
+
+/// A decision that was made, and what is there with it.
+struct Decided {
+    set: Changeset,
+    was: Mirror,
+    is: Mirror,
+    call: Option<Call>,
+    task: u64,
 }
 
 impl SimStore {
@@ -227,20 +240,48 @@ impl SimStore {
         slot.filled().await
     }
 
-    fn transact(&self, verb: &Verb, need: Need, decide: &mut dyn FnMut(&Snapshot) -> Changeset) {
+    fn look(&self, ask: layout::Ask) -> Snapshot {
+        let mut seen = Snapshot::default();
+        let device = self.shared.devices[self.device].borrow();
+        device.disk.transact(&mut self.index.borrow_mut(), vec![ask], &mut |_, snapshot| {
+            seen.clone_from(snapshot);
+            Changeset::default()
+        });
+        seen
+    }
+
+    fn transact(
+        &self,
+        verb: &Verb,
+        needs: &[Need],
+        decide: &mut dyn FnMut(usize, &Snapshot) -> Changeset,
+    ) {
         let cell = &self.shared.devices[self.device];
-        let snapshot = cell.borrow().disk.snapshot(need);
-        let set = decide(&snapshot);
         let oracle = &self.shared.oracle;
-        if set.is_empty() {
+        let mut mirror = cell.borrow().mirror.clone();
+        let mut decided: Vec<Decided> = Vec::new();
+        let asks = needs.iter().cloned().map(layout::Ask::Need).collect();
+        let mut each = |turn: usize, snapshot: &Snapshot| {
+            let set = decide(turn, snapshot);
+            let task = self.task(verb, needs.get(turn));
+            let call = self.shared.calls.borrow().get(&task).cloned();
+            if set.is_empty() {
+                return set;
+            }
+            if !snapshot.unreadable.is_empty() {
+                oracle.fail("P30 readable", format!("{:?}", snapshot.unreadable));
+            }
+            let was = mirror.sketch();
+            mirror.apply(&set);
+            decided.push(Decided { set: set.clone(), was, is: mirror.clone(), call, task });
+            set
+        };
+        let steps = cell.borrow().disk.transact(&mut self.index.borrow_mut(), asks, &mut each);
+        if decided.is_empty() {
             oracle.trace(&[7, u64::from(self.tab)]);
             return;
         }
         let mut device = cell.borrow_mut();
-        if !snapshot.unreadable.is_empty() {
-            oracle.fail("P30 readable", format!("{:?}", snapshot.unreadable));
-        }
-        let steps = changes(&set);
         oracle.trace(&[8, u64::from(self.tab), steps.len() as u64]);
         for step in &steps {
             if let RowChange::Put { row, .. } = step {
@@ -257,8 +298,7 @@ impl SimStore {
                 }
             }
         }
-        let was = device.mirror.sketch();
-        device.mirror.apply(&set);
+        device.mirror = mirror;
         device.lost &= verb.name != "lost";
         if device.lost {
             oracle.fail("P29 eviction", format!("{} comes before the loss is stored", verb.name));
@@ -267,20 +307,35 @@ impl SimStore {
             let term = device.mirror.meta.term;
             device.terms.insert(term, self.tab);
         }
-        let call = self.shared.calls.borrow().get(&self.shared.task.get()).cloned();
-        oracle.say(|| format!("    d{} t{} {} {}", self.device, self.tab, verb.name, brief(&set)));
-        let commit = Commit {
-            device: self.device,
-            tab: self.tab,
-            verb: verb.name,
-            was: &was,
-            is: &device.mirror,
-            set: &set,
-            call,
-            task: self.shared.task.get(),
-            terms: &device.terms,
-        };
-        oracle.commit(&commit, &self.shared.server.borrow());
+        for Decided { set, was, is, call, task } in decided {
+            oracle.say(|| {
+                format!("    d{} t{} {} {}", self.device, self.tab, verb.name, brief(&set))
+            });
+            let commit = Commit {
+                device: self.device,
+                tab: self.tab,
+                verb: verb.name,
+                was: &was,
+                is: &is,
+                set: &set,
+                call,
+                task,
+                terms: &device.terms,
+            };
+            oracle.commit(&commit, &self.shared.server.borrow());
+        }
+    }
+
+    /// The task that asked for a decision: writes may be decided on in another's task (R22).
+    fn task(&self, verb: &Verb, need: Option<&Need>) -> u64 {
+        let named = self.shared.named.borrow();
+        let op = need.filter(|_| verb.name == "write").and_then(|need| {
+            need.roots.iter().find_map(|root| match root {
+                Root::Op(id) => named.get(id).copied(),
+                _ => None,
+            })
+        });
+        op.unwrap_or_else(|| self.shared.task.get())
     }
 }
 
@@ -325,11 +380,11 @@ fn brief(set: &Changeset) -> String {
 }
 
 impl RawStore for SimStore {
-    async fn run(
+    async fn run_together(
         &self,
         verb: &Verb,
-        need: Need,
-        decide: &mut dyn FnMut(&Snapshot) -> Changeset,
+        needs: Vec<Need>,
+        decide: &mut dyn FnMut(usize, &Snapshot) -> Changeset,
     ) -> Result<(), StoreError> {
         for _ in 0..3 {
             match self.gate(verb.name, false).await {
@@ -337,7 +392,7 @@ impl RawStore for SimStore {
                 Luck::Full => return Err(StoreError::Full),
                 Luck::Fails => return Err(StoreError::Failed("abort".to_owned())),
             }
-            self.transact(verb, need.clone(), decide);
+            self.transact(verb, &needs, decide);
             match self.gate(verb.name, true).await {
                 Luck::Good => return Ok(()),
                 Luck::Fails | Luck::Full => break,
@@ -351,11 +406,11 @@ impl RawStore for SimStore {
         if !self.shared.quick_reads && self.gate("read", false).await != Luck::Good {
             return Err(StoreError::Failed("abort".to_owned()));
         }
-        Ok(self.shared.devices[self.device].borrow().disk.snapshot(need))
+        Ok(self.look(layout::Ask::Need(need)))
     }
 
     async fn list(&self, collection: &str) -> Result<Snapshot, StoreError> {
-        Ok(self.shared.devices[self.device].borrow().disk.list(collection))
+        Ok(self.look(layout::Ask::List(collection.to_owned())))
     }
 }
 
@@ -497,15 +552,34 @@ impl Remote for SimRemote {
     }
 }
 
+/// As the engine counts the members of a transaction.
+const FIRST_MEMBER: u32 = (1 << 20) + 2;
+
 pub(crate) struct SimClock {
     shared: Rc<Shared>,
     device: usize,
+    lots: Rc<Cell<[u64; 2]>>,
+}
+
+impl SimClock {
+    /// Whoever looks at the clock after drawing lots is about to name something.
+    fn note_names(&self, at: Wall) {
+        let [a, b] = self.lots.get().map(u64::to_be_bytes);
+        let mut random = [0; 10];
+        random[..8].copy_from_slice(&a);
+        random[8..].copy_from_slice(&b[..2]);
+        let (seed, task) = (IdSeed { at, random }, self.shared.task.get());
+        let mut named = self.shared.named.borrow_mut();
+        named.extend([0, FIRST_MEMBER].map(|n| (seed.op(n), task)));
+    }
 }
 
 impl Clock for SimClock {
     fn wall(&self) -> Wall {
         let skew = self.shared.devices[self.device].try_borrow().map_or(0, |device| device.skew);
-        Wall((EPOCH_MS + self.shared.now.get()).saturating_add_signed(skew))
+        let now = Wall((EPOCH_MS + self.shared.now.get()).saturating_add_signed(skew));
+        self.note_names(now);
+        now
     }
 
     fn mono(&self) -> Mono {
@@ -526,14 +600,18 @@ pub(crate) struct SimRng {
     state: Cell<u64>,
     /// Names the tab in every id: two tabs never make the same one.
     tab: u32,
+    /// The last two.
+    lots: Rc<Cell<[u64; 2]>>,
 }
 
 impl Rng for SimRng {
     fn next(&self) -> u64 {
         let mut state = self.state.get();
-        let value = splitmix(&mut state);
+        let value = splitmix(&mut state) ^ (u64::from(self.tab) << 40);
         self.state.set(state);
-        value ^ (u64::from(self.tab) << 40)
+        let [_, last] = self.lots.get();
+        self.lots.set([last, value]);
+        value
     }
 }
 
@@ -592,11 +670,12 @@ pub(crate) struct SimHost {
 impl SimHost {
     pub(crate) fn new(shared: &Rc<Shared>, device: usize, tab: u32, seed: u64) -> Self {
         let shared = || Rc::clone(shared);
+        let lots: Rc<Cell<[u64; 2]>> = Rc::default();
         Self {
-            store: SimStore { shared: shared(), device, tab },
+            store: SimStore { shared: shared(), device, tab, index: RefCell::default() },
             remote: SimRemote { shared: shared(), device, tab },
-            clock: SimClock { shared: shared(), device },
-            rng: SimRng { state: Cell::new(seed), tab },
+            clock: SimClock { shared: shared(), device, lots: Rc::clone(&lots) },
+            rng: SimRng { state: Cell::new(seed), tab, lots },
             leadership: SimLeadership { shared: shared(), device, tab },
             resolver: SimResolver { shared: shared(), tab },
         }

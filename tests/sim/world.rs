@@ -227,6 +227,7 @@ impl World {
             oracle: Oracle::new(verbose, behaviour_only, groups),
             task: 0.into(),
             calls: BTreeMap::new().into(),
+            named: BTreeMap::new().into(),
             alive: Vec::new().into(),
             opened: Vec::new().into(),
             hearing: false.into(),

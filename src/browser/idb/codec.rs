@@ -4,7 +4,7 @@ use js_sys::{Array, JSON, Object, Reflect};
 use wasm_bindgen::prelude::*;
 use web_sys::IdbKeyRange;
 
-use crate::layout::{Key, Part, Row, RowText, STORES};
+use crate::layout::{Key, Part, Row, STORES};
 
 #[wasm_bindgen]
 extern "C" {
@@ -14,8 +14,10 @@ extern "C" {
     fn set_text(this: &RowObject, text: &str);
     #[wasm_bindgen(method, getter)]
     fn text(this: &RowObject) -> JsValue;
+    #[wasm_bindgen(method, setter)]
+    fn set_key(this: &RowObject, key: &Array);
     #[wasm_bindgen(method, getter)]
-    fn entity(this: &RowObject) -> JsValue;
+    fn key(this: &RowObject) -> JsValue;
 }
 
 pub(super) fn key(key: &[Part]) -> Array {
@@ -42,9 +44,26 @@ pub(super) fn range(prefix: &Key, after: Option<&JsValue>) -> Result<JsValue, Js
         .map(JsValue::from)
 }
 
-pub(super) fn row(store: &str, row: &Row) -> Result<JsValue, JsValue> {
+/// The keys of a store after one of them.
+pub(super) fn after(after: Option<&Key>) -> Result<JsValue, JsValue> {
+    match after {
+        None => Ok(JsValue::NULL),
+        Some(after) => IdbKeyRange::lower_bound_with_open(&key(after), true).map(JsValue::from),
+    }
+}
+
+/// The keys from one to another, both of them included.
+pub(super) fn between(from: &Key, to: &Key) -> Result<JsValue, JsValue> {
+    IdbKeyRange::bound(&key(from), &key(to)).map(JsValue::from)
+}
+
+/// A row as it is stored. One that indexes lead to says its own key: whoever finds it so asks for one thing, not for two.
+pub(super) fn row(store: &str, at: &Array, row: &Row) -> Result<JsValue, JsValue> {
     let object: RowObject = Object::new().unchecked_into();
     object.set_text(&row.text);
+    if !row.indexes.is_empty() {
+        object.set_key(at);
+    }
     for (name, keys) in &row.indexes {
         let spec = STORES.iter().find(|spec| spec.name == store);
         let many = spec
@@ -74,33 +93,15 @@ pub(super) fn text(value: &JsValue) -> String {
     })
 }
 
+/// The key that a row says it has.
+pub(super) fn own_key(value: &JsValue) -> JsValue {
+    if value.is_object() { value.unchecked_ref::<RowObject>().key() } else { JsValue::UNDEFINED }
+}
+
 /// A key for people.
 pub(super) fn printable(key: &JsValue) -> String {
     if Array::is_array(key) {
         return key.unchecked_ref::<Array>().join("/").into();
     }
     key.as_string().unwrap_or_else(|| String::from("?"))
-}
-
-/// An operation's place: the last part of its entry in the index by entity.
-pub(super) fn entity(value: &JsValue) -> Option<Array> {
-    if !value.is_object() {
-        return None;
-    }
-    let entity = value.unchecked_ref::<RowObject>().entity();
-    Array::is_array(&entity).then(|| entity.unchecked_into())
-}
-
-/// The record of an operation, as the first parts of its entry.
-pub(super) fn record_key(value: &JsValue) -> Option<Key> {
-    let entity = entity(value)?;
-    let part = |at| entity.get(at).as_string().map(Part::Text);
-    Some(vec![part(0)?, part(1)?])
-}
-
-/// The key of an operation's row, known from its entry in the index by entity.
-pub(super) fn outbox_row(value: &JsValue) -> RowText {
-    let place = entity(value).map(|entity| entity.get(2)).and_then(|seq| seq.as_f64());
-    let key = place.map_or_else(|| String::from("?"), |seq| (seq as u64).to_string());
-    RowText { key, text: text(value) }
 }

@@ -10,7 +10,7 @@ use super::{Failure, open, rows};
 use crate::browser::clock::sleep;
 use crate::browser::storage;
 use crate::browser::wait::{Wakers, within_awake};
-use crate::layout;
+use crate::layout::{self, Ask, Index, Step, Transaction};
 use crate::model::{Changeset, Durability, Meta, Millis, Need, Snapshot, StoreError, Verb};
 use crate::port::RawStore;
 
@@ -66,6 +66,8 @@ struct Inner {
     /// The browser deleted what was here before.
     deleted: Cell<bool>,
     on_end: RefCell<Option<OnEnd>>,
+    /// What this tab knows of the log.
+    index: RefCell<Index>,
 }
 
 type OnEnd = Box<dyn Fn(StoreError)>;
@@ -80,21 +82,8 @@ enum State {
     Ended(StoreError),
 }
 
-/// What a transaction is for.
-enum Work<'a> {
-    Commit(&'a Verb, Need, &'a mut dyn FnMut(&Snapshot) -> Changeset),
-    Read(Need),
-    List(&'a str),
-}
-
-impl Work<'_> {
-    fn durability(&self) -> Option<Durability> {
-        match self {
-            Work::Commit(verb, ..) => Some(verb.durability),
-            Work::Read(_) | Work::List(_) => None,
-        }
-    }
-}
+/// Decides on what was read for the ask of each number.
+type Decide<'a> = dyn FnMut(usize, &Snapshot) -> Changeset + 'a;
 
 impl IdbStore {
     /// Opens a database, makes it if there is none, upgrades it if it is older.
@@ -114,6 +103,7 @@ impl IdbStore {
             asked_to_persist: Cell::new(false),
             deleted: Cell::new(false),
             on_end: RefCell::new(None),
+            index: RefCell::default(),
         }));
         for pause in PAUSES {
             match store.0.connection().await {
@@ -144,16 +134,23 @@ impl IdbStore {
         *self.0.on_end.borrow_mut() = Some(Box::new(callback));
     }
 
-    async fn work(&self, mut work: Work<'_>) -> Result<Snapshot, StoreError> {
+    async fn work(
+        &self,
+        durability: Option<Durability>,
+        asks: Vec<Ask>,
+        decide: &mut Decide<'_>,
+    ) -> Result<(), StoreError> {
         let mut pauses = PAUSES.into_iter();
         loop {
             let (connection, failure) = match self.0.connection().await {
                 Ok(connection) => {
                     let limit = self.0.settings.transaction_limit;
-                    match within_awake(limit, attempt(&connection, &mut work)).await {
-                        Some(Ok(snapshot)) => {
-                            self.0.note(&work, &snapshot);
-                            return Ok(snapshot);
+                    let attempt =
+                        attempt(&connection, &self.0.index, durability, asks.clone(), decide);
+                    match within_awake(limit, attempt).await {
+                        Some(Ok(holds_data)) => {
+                            self.0.note(durability, holds_data);
+                            return Ok(());
                         }
                         Some(Err(failure)) => (Some(connection), failure),
                         None => {
@@ -177,26 +174,69 @@ impl IdbStore {
             }
         }
     }
+
+    async fn look(&self, ask: Ask) -> Result<Snapshot, StoreError> {
+        let mut seen = Snapshot::default();
+        let mut decide = |_: usize, snapshot: &Snapshot| {
+            seen.clone_from(snapshot);
+            Changeset::default()
+        };
+        self.work(None, vec![ask], &mut decide).await?;
+        Ok(seen)
+    }
 }
 
-/// One transaction.
-async fn attempt(connection: &Connection, work: &mut Work<'_>) -> Result<Snapshot, Failure> {
-    let running = connection.begin(work.durability())?;
-    let snapshot = match work {
-        Work::Commit(_, need, _) | Work::Read(need) => rows::gather(&running, need.clone()).await?,
-        Work::List(collection) => rows::list(&running, collection).await?,
-    };
-    let changes = match work {
-        Work::Commit(_, _, decide) => layout::changes(&decide(&snapshot)),
-        Work::Read(_) | Work::List(_) => Vec::new(),
-    };
-    if changes.is_empty() {
-        running.release();
-    } else {
-        running.write(&changes)?;
-        running.end().await?;
+/// What was decided is on the index before it is stored. If it is not known to be stored in the end, the log is read again.
+struct Unstored<'a>(Option<&'a RefCell<Index>>);
+
+impl Drop for Unstored<'_> {
+    fn drop(&mut self) {
+        if let Some(index) = self.0 {
+            index.borrow_mut().doubt();
+        }
     }
-    Ok(snapshot)
+}
+
+/// One transaction; whether there is anything in the database.
+async fn attempt(
+    connection: &Connection,
+    index: &RefCell<Index>,
+    durability: Option<Durability>,
+    asks: Vec<Ask>,
+    decide: &mut Decide<'_>,
+) -> Result<bool, Failure> {
+    let running = connection.begin(durability)?;
+    let mut transaction = Transaction::new(asks);
+    let mut unstored = Unstored(None);
+    let mut holds_data = false;
+    loop {
+        let step = transaction.step(&mut index.borrow_mut());
+        match step {
+            Step::Read(queries) => {
+                let answers = rows::round(&running, &queries).await?;
+                transaction.read(&mut index.borrow_mut(), answers);
+            }
+            Step::Decide(turn, snapshot) => {
+                holds_data |= snapshot.meta != Meta::default() || !snapshot.unreadable.is_empty();
+                let set = decide(turn, &snapshot);
+                unstored.0 = Some(index);
+                transaction.decided(&mut index.borrow_mut(), &set);
+            }
+            Step::Write(changes) if changes.is_empty() => {
+                unstored.0 = None;
+                running.release();
+                return Ok(holds_data);
+            }
+            Step::Write(changes) => {
+                running.write(&changes)?;
+                running.end().await?;
+                unstored.0 = None;
+                return Ok(holds_data);
+            }
+            // Nothing was written: with the next connection it decides again.
+            Step::Again => return Err(Failure::ended()),
+        }
+    }
 }
 
 impl Inner {
@@ -264,12 +304,11 @@ impl Inner {
         }
     }
 
-    fn note(&self, work: &Work<'_>, snapshot: &Snapshot) {
-        let wrote = work.durability() == Some(Durability::Strict);
-        if snapshot.meta != Meta::default() {
+    fn note(&self, durability: Option<Durability>, holds_data: bool) {
+        if holds_data {
             self.holds_data.set(true);
         }
-        if wrote && !self.asked_to_persist.replace(true) {
+        if durability == Some(Durability::Strict) && !self.asked_to_persist.replace(true) {
             spawn_local(async {
                 storage::persist().await;
             });
@@ -309,25 +348,29 @@ fn taken_away(inner: &Weak<Inner>, number: u32, taken: Taken) {
 }
 
 async fn is_empty(connection: &Connection) -> Result<bool, Failure> {
-    let snapshot = attempt(connection, &mut Work::Read(Need::default())).await?;
-    Ok(snapshot.meta == Meta::default() && snapshot.unreadable.is_empty())
+    let index = RefCell::default();
+    let asks = vec![Ask::Need(Need::default())];
+    let holds_data =
+        attempt(connection, &index, None, asks, &mut |_, _| Changeset::default()).await?;
+    Ok(!holds_data)
 }
 
 impl RawStore for IdbStore {
-    async fn run(
+    async fn run_together(
         &self,
         verb: &Verb,
-        need: Need,
-        decide: &mut dyn FnMut(&Snapshot) -> Changeset,
+        needs: Vec<Need>,
+        decide: &mut dyn FnMut(usize, &Snapshot) -> Changeset,
     ) -> Result<(), StoreError> {
-        self.work(Work::Commit(verb, need, decide)).await.map(|_| ())
+        let asks = needs.into_iter().map(Ask::Need).collect();
+        self.work(Some(verb.durability), asks, decide).await
     }
 
     async fn read(&self, need: Need) -> Result<Snapshot, StoreError> {
-        self.work(Work::Read(need)).await
+        self.look(Ask::Need(need)).await
     }
 
     async fn list(&self, collection: &str) -> Result<Snapshot, StoreError> {
-        self.work(Work::List(collection)).await
+        self.look(Ask::List(collection.to_owned())).await
     }
 }

@@ -277,11 +277,15 @@ impl Running {
     fn change(&self, change: &RowChange) -> Result<(), Failure> {
         match change {
             RowChange::Put { store, key, row } => {
-                let value = codec::row(store, row)?;
-                self.store(store)?.put_with_key(&value, &codec::key(key))?;
+                let key = codec::key(key);
+                let value = codec::row(store, &key, row)?;
+                self.store(store)?.put_with_key(&value, &key)?;
             }
             RowChange::Delete { store, key } => {
                 self.store(store)?.delete(&codec::key(key))?;
+            }
+            RowChange::Clear { store, from, to } => {
+                self.store(store)?.delete(&codec::between(from, to)?)?;
             }
         }
         Ok(())

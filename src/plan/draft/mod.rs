@@ -44,6 +44,21 @@ pub struct Notice {
     pub settled: Vec<OpId>,
 }
 
+impl Notice {
+    /// What several decisions did together.
+    pub fn of_all<'a>(notices: impl Iterator<Item = &'a Self>) -> Self {
+        let mut all = Self::default();
+        for notice in notices {
+            all.changed.extend(notice.changed.iter().cloned());
+            all.parked.extend(&notice.parked);
+            all.conflicts.extend(&notice.conflicts);
+            all.kinds.extend(&notice.kinds);
+            all.settled.extend(&notice.settled);
+        }
+        all
+    }
+}
+
 pub(super) struct Draft<'a> {
     was: &'a Snapshot,
     pub(super) ctx: &'a Ctx,
