@@ -11,6 +11,8 @@ mod coalescing;
 #[cfg(test)]
 mod conflicts;
 #[cfg(test)]
+mod draining;
+#[cfg(test)]
 mod engine;
 #[cfg(test)]
 mod groups;
