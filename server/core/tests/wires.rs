@@ -1,5 +1,10 @@
 //! The five wires: their golden exchanges, and each rule and verdict of their pages.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests are tests")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "helpers of tests are tests"
+)]
 
 #[path = "wires/arxos.rs"]
 mod arxos;

@@ -347,7 +347,8 @@ impl Operation {
             Some(_) => return refuse("id is that of another record"),
         }
         let building: String = content.read("building_id").unwrap_or_default();
-        if current.is_some_and(|record| record.part != building) {
+        let stands = |record: &Record| record.document.is_some() && record.part != building;
+        if current.is_some_and(stands) {
             return refuse("building_id cannot change");
         }
         let document = content.into_document();

@@ -324,8 +324,8 @@ fn meet<T: Tx>(
             return store(book, pushed, replay, None, key, Some(record));
         }
         ("delete", Some(_)) => "delete-update",
-        // A create on the version of the tombstone brings the record back.
-        ("create", None) | ("update", Some(_)) if agreed => {
+        // What is made on the version of the tombstone brings the record back.
+        ("create" | "update", None) | ("update", Some(_)) if agreed => {
             let document = Document::of(merge(live.map(Document::raw), pushed.data));
             return match accept(book, sync, pushed, Some(&key.id), document)? {
                 Ok(document) => store(book, pushed, replay, Some(document), key, Some(record)),

@@ -33,6 +33,7 @@ pub fn give<T: Tx>(tx: &mut T, wire: Wire, given: &Given<'_>) -> Result<(), Stor
     let terms = Terms { checks: Checks::Nothing, ..Terms::default() };
     let mut book = Book { tx, terms: &terms, now_ms: given.stored_at };
     let document = given.document.map(Document::parse).transpose().map_err(StorageError)?;
+    let document = document.map(|document| identified(wire, document, given.id));
     let key = Key::new(given.collection, given.id);
     let part = match (wire, &document) {
         (Wire::ArxOs, Some(document)) => document.object().read("building_id").unwrap_or_default(),
@@ -66,6 +67,20 @@ pub fn give<T: Tx>(tx: &mut T, wire: Wire, given: &Given<'_>) -> Result<(), Stor
     let version = given.version;
     book.put(Draft { key: &key, version, document, op_id: &op_id, stamp, part, meta })?;
     Ok(())
+}
+
+/// A document of ArxOS names its record; the others' do not.
+fn identified(wire: Wire, document: Document, id: &str) -> Document {
+    match wire {
+        Wire::ArxOs if !document.object().has("id") => {
+            Object::default().with("id", id).and(document.object()).into_document()
+        }
+        Wire::AuraConnect
+        | Wire::AuraConnectMobile
+        | Wire::TrackVault
+        | Wire::ArxOs
+        | Wire::PayTrack => document,
+    }
 }
 
 fn meta(wire: Wire, local_id: Option<&str>, stamp: u64) -> Option<Document> {
