@@ -164,7 +164,7 @@ impl Finder<'_> {
 
     /// `a op b`, written out with another operator.
     fn with_operator(&self, binary: &syn::ExprBinary, op: &str) -> String {
-        let (left, right) = (range(&*binary.left), range(&*binary.right));
+        let (left, right) = (range(&binary.left), range(&binary.right));
         format!("{} {op} {}", self.source(&left), self.source(&right))
     }
 }
@@ -237,7 +237,7 @@ impl<'ast> Visit<'ast> for Finder<'_> {
 
     fn visit_expr_unary(&mut self, unary: &'ast syn::ExprUnary) {
         if let UnOp::Not(_) = unary.op {
-            let inner = self.source(&range(&*unary.expr)).to_owned();
+            let inner = self.source(&range(&unary.expr)).to_owned();
             self.instead(&Expr::Unary(unary.clone()), inner);
         }
         visit::visit_expr_unary(self, unary);
@@ -288,7 +288,7 @@ impl<'ast> Visit<'ast> for Finder<'_> {
 
     fn visit_expr_struct(&mut self, literal: &'ast ExprStruct) {
         if let Some(rest) = &literal.rest {
-            let rest = self.source(&range(&**rest)).to_owned();
+            let rest = self.source(&range(rest)).to_owned();
             for field in &literal.fields {
                 if let Member::Named(name) = &field.member {
                     let kept = if rest.starts_with('*') {
@@ -333,11 +333,8 @@ fn is_test(attributes: &[Attribute]) -> bool {
 
 /// Whether a condition binds something: then it has to stay where it is.
 fn has_let(expr: &Expr) -> bool {
-    match expr {
-        Expr::Let(_) => true,
-        Expr::Binary(binary) => has_let(&binary.left) || has_let(&binary.right),
-        _ => false,
-    }
+    let parts = matches!(expr, Expr::Binary(it) if has_let(&it.left) || has_let(&it.right));
+    parts || matches!(expr, Expr::Let(_))
 }
 
 fn joins(op: &BinOp) -> bool {
@@ -356,6 +353,7 @@ fn assigns(op: &BinOp) -> bool {
 }
 
 /// The operator that says the contrary, or does.
+#[expect(clippy::wildcard_enum_match_arm, reason = "the parser may come to know more operators")]
 fn opposite(op: &BinOp) -> Option<&'static str> {
     Some(match op {
         BinOp::Eq(_) => "!=",
@@ -376,6 +374,7 @@ fn opposite(op: &BinOp) -> Option<&'static str> {
 }
 
 /// The operator that differs where both sides are equal.
+#[expect(clippy::wildcard_enum_match_arm, reason = "the parser may come to know more operators")]
 fn neighbour(op: &BinOp) -> Option<&'static str> {
     Some(match op {
         BinOp::Lt(_) => "<=",

@@ -71,7 +71,9 @@ impl Judges {
             let watch = Stopwatch::start();
             match step.run(0)? {
                 Verdict::Survived => {}
-                other => bail!("`{name}` fails without a mutant: {other:?}"),
+                verdict @ (Verdict::Noticed(..) | Verdict::Endless(_)) => {
+                    bail!("`{name}` fails without a mutant: {verdict:?}")
+                }
             }
             let took = watch.elapsed();
             println!("   {name}: {:.1} s", took.as_secs_f64());
