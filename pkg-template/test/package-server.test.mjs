@@ -268,7 +268,7 @@ test("a conflict is shown with all sides; a decision on what has changed meanwhi
     const settled = await page.evaluate(async (id) => {
       await sync.sync();
       const first = await sync.conflicts.resolve(id, { keep: "mine" });
-      await sync.orders.patch("order-1", { note: "c" });
+      await orders.patch("order-1", { note: "c" });
       const edited = await sync.conflicts.resolve(id, { keep: "theirs" });
       const second = await sync.conflicts.resolve(id, { fields: { table: "mine" } });
       const third = await sync.conflicts.resolve(id, { keep: "mine" }).catch((error) => error.code);
