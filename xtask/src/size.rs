@@ -13,7 +13,7 @@ use crate::{pkg, setup, top, wasm};
 const BUDGET: u64 = 135_000;
 
 /// The budget is not met yet (docs/adr/0022). Until it is, a change may not make the package larger than this: it only goes down.
-const CEILING: u64 = 340_000;
+const CEILING: u64 = 291_000;
 
 pub(crate) fn run(words: &[String]) -> Result<()> {
     let mut args = Args::new(words);
