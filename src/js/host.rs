@@ -11,7 +11,7 @@ use crate::model::{
     Presence, PullPage, PushReply, Scope, Set, Snapshot, StoreError, Verb,
 };
 use crate::port::{Asking, RawStore, Remote, Resolver};
-use crate::protocol::{HttpRemote, Rest, Standard};
+use crate::protocol::{HttpRemote, Protocol};
 
 pub(super) type DoorHost = BrowserHost<Checked, DoorStore, DoorResolver>;
 
@@ -72,40 +72,37 @@ impl RawStore for DoorStore {
     }
 }
 
+/// A backend: over HTTP in one of the protocols (the code around them is in the module once), or functions of the application.
 pub(super) enum DoorRemote {
-    Standard(HttpRemote<Standard, BrowserFetch, BrowserClock>),
-    Rest(HttpRemote<Rest, BrowserFetch, BrowserClock>),
+    Http(HttpRemote<Box<dyn Protocol>, BrowserFetch, BrowserClock>),
     Custom(JsRemote),
 }
 
 impl Remote for DoorRemote {
     async fn push(&self, batch: &Batch) -> PushReply {
         match self {
-            Self::Standard(remote) => remote.push(batch).await,
-            Self::Rest(remote) => remote.push(batch).await,
+            Self::Http(remote) => remote.push(batch).await,
             Self::Custom(remote) => remote.push(batch).await,
         }
     }
 
     async fn pull(&self, scope: &Scope, cursor: Option<&Cursor>) -> Result<PullPage, Halt> {
         match self {
-            Self::Standard(remote) => remote.pull(scope, cursor).await,
-            Self::Rest(remote) => remote.pull(scope, cursor).await,
+            Self::Http(remote) => remote.pull(scope, cursor).await,
             Self::Custom(remote) => remote.pull(scope, cursor).await,
         }
     }
 
     fn pulls_for(&self, device: DeviceId) {
         match self {
-            Self::Standard(_) | Self::Custom(_) => {}
-            Self::Rest(remote) => remote.pulls_for(device),
+            Self::Http(remote) => remote.pulls_for(device),
+            Self::Custom(_) => {}
         }
     }
 
     fn capabilities(&self) -> Capabilities {
         match self {
-            Self::Standard(remote) => remote.capabilities(),
-            Self::Rest(remote) => remote.capabilities(),
+            Self::Http(remote) => remote.capabilities(),
             Self::Custom(remote) => remote.capabilities(),
         }
     }

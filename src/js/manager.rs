@@ -33,7 +33,7 @@ use crate::plan::lost::is_lost;
 use crate::plan::resolve::Dependents;
 use crate::plan::write::Action;
 use crate::port::{Clock, Host, Remote, Rng, Timeouts};
-use crate::protocol::{GZIP_FROM, HttpRemote, Rest, RestProfile, Standard};
+use crate::protocol::{GZIP_FROM, HttpRemote, Protocol, Rest, RestProfile, Standard};
 use crate::query::{read_aggregate, read_query};
 use crate::schedule::{Signal, Timing};
 
@@ -383,10 +383,7 @@ impl Door {
 
 impl Door {
     async fn start(mut options: Options, callbacks: Callbacks) -> Result<Self, SyncError> {
-        let (remote, fetch) = remote(&options, &callbacks)?;
-        if let DoorRemote::Rest(remote) = &remote {
-            remote.protocol().profile().rule(&mut options.rules);
-        }
+        let (remote, fetch) = remote(&mut options, &callbacks)?;
         if let Some(path) = options.rules.compares_times().filter(|_| !remote.capabilities().times)
         {
             let message = "the remote tells no times of records: the last write cannot win";
@@ -496,7 +493,7 @@ fn known<T>(id: Option<T>, path: &str) -> Result<T, SyncError> {
 
 /// The remote that the options describe, and what it sends with.
 fn remote(
-    options: &Options,
+    options: &mut Options,
     callbacks: &Callbacks,
 ) -> Result<(DoorRemote, Option<BrowserFetch>), SyncError> {
     let Some(base_url) = &options.remote.base_url else {
@@ -510,30 +507,32 @@ fn remote(
         };
         return Ok((DoorRemote::Custom(JsRemote::new(callbacks.clone(), capabilities)), None));
     };
-    let mut protocol = Standard::new(&**base_url);
-    if let Some(timeout) = options.remote.timeout {
-        protocol.timeouts = Timeouts::within(timeout);
-    }
-    protocol.gzip_from = options.remote.gzip.then_some(GZIP_FROM);
-    protocol.digest = options.remote.digest;
-    let fetch = BrowserFetch::new(DoorPorter(callbacks.clone()));
-    let remote = match &options.remote.profile {
-        None => DoorRemote::Standard(HttpRemote::new(protocol, fetch.clone(), BrowserClock)),
+    let protocol: Box<dyn Protocol> = match &options.remote.profile {
+        None => {
+            let mut standard = Standard::new(&**base_url);
+            if let Some(timeout) = options.remote.timeout {
+                standard.timeouts = Timeouts::within(timeout);
+            }
+            standard.gzip_from = options.remote.gzip.then_some(GZIP_FROM);
+            standard.digest = options.remote.digest;
+            Box::new(standard)
+        }
         Some(profile) => {
             let within = |error: SyncError| {
                 let path = error.path.clone().unwrap_or_default();
                 error.at(["remote.profile.", &*path].concat())
             };
             let profile = RestProfile::parse(profile).map_err(within)?;
+            profile.rule(&mut options.rules);
             let rest = Rest::new(profile, &**base_url).scoped(&*options.remote.scope);
-            let rest = match options.remote.timeout {
+            Box::new(match options.remote.timeout {
                 Some(timeout) => rest.within(timeout),
                 None => rest,
-            };
-            DoorRemote::Rest(HttpRemote::new(rest, fetch.clone(), BrowserClock))
+            })
         }
     };
-    Ok((remote, Some(fetch)))
+    let fetch = BrowserFetch::new(DoorPorter(callbacks.clone()));
+    Ok((DoorRemote::Http(HttpRemote::new(protocol, fetch.clone(), BrowserClock)), Some(fetch)))
 }
 
 impl Inner {

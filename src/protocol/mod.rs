@@ -83,3 +83,34 @@ pub trait Protocol {
         now: Wall,
     ) -> Result<PullPage, Halt>;
 }
+
+impl Protocol for Box<dyn Protocol> {
+    fn pulls_for(&self, device: DeviceId) {
+        (**self).pulls_for(device);
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        (**self).capabilities()
+    }
+
+    fn ask(&self, push: &Push<'_>) -> Option<HttpRequest> {
+        (**self).ask(push)
+    }
+
+    fn hear(&self, push: &mut Push<'_>, answer: &HttpResponse, now: Wall) {
+        (**self).hear(push, answer, now);
+    }
+
+    fn encode_pull(&self, scope: &Scope, cursor: Option<&Cursor>) -> HttpRequest {
+        (**self).encode_pull(scope, cursor)
+    }
+
+    fn decode_pull(
+        &self,
+        cursor: Option<&Cursor>,
+        answer: &HttpResponse,
+        now: Wall,
+    ) -> Result<PullPage, Halt> {
+        (**self).decode_pull(cursor, answer, now)
+    }
+}

@@ -19,11 +19,6 @@ impl<P: Protocol, F: Fetch, C: Clock> HttpRemote<P, F, C> {
         Self { protocol, fetch, clock }
     }
 
-    /// What is spoken.
-    pub fn protocol(&self) -> &P {
-        &self.protocol
-    }
-
     /// One exchange. After a 401 it is tried once more with a new token (P32): the request had no effect.
     async fn exchange(&self, request: HttpRequest) -> Result<HttpResponse, Halt> {
         let answer = self.fetch.send(request.clone()).await.map_err(of_error)?;
