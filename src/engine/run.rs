@@ -446,8 +446,8 @@ pub fn halted_as(name: &str) -> Option<&'static str> {
 
 /// What an answer about one scope comes to.
 pub(super) fn scope_error(halt: &Halt) -> SyncError {
-    let error = halt_error(halt_name(halt));
-    SyncError { message: "the server gave nothing of the scope".to_owned(), ..error }.at("scope")
+    let code = halt_error(halt_name(halt)).code;
+    SyncError::new(code, "the server gave nothing of the scope").at("scope")
 }
 
 fn halt_error(name: &str) -> SyncError {

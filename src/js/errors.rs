@@ -14,6 +14,6 @@ pub(super) fn thrown(error: &SyncError) -> JsValue {
 }
 
 /// An argument that is not what it should be.
-pub(super) fn refused(code: Code, path: &str, why: &str) -> SyncError {
+pub(super) fn refused(code: Code, path: &str, why: &'static str) -> SyncError {
     SyncError::new(code, why).at(path)
 }

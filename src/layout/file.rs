@@ -46,7 +46,7 @@ fn too_large() -> SyncError {
     SyncError::new(Code::TooLarge, "an outbox file has at most 64 MiB").at("file")
 }
 
-fn wrong(path: &str, message: &str) -> SyncError {
+fn wrong(path: &str, message: &'static str) -> SyncError {
     SyncError::new(Code::InvalidValue, message).at(path)
 }
 

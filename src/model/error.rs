@@ -1,16 +1,22 @@
 //! Errors: what an application can tell apart (the codes of the public API).
 
+use std::borrow::Cow;
 use std::fmt;
+use std::ops::Deref;
 
 use super::ids::OpId;
 
-/// A failed verb.
+/// A failed verb. Behind a pointer: what may fail hands it on through many steps, each of which would copy it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SyncError {
+pub struct SyncError(Box<Failure>);
+
+/// What a [`SyncError`] says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
     /// What went wrong.
     pub code: Code,
     /// For a developer. Never holds a field's value.
-    pub message: String,
+    pub message: Cow<'static, str>,
     /// Where in the input.
     pub path: Option<String>,
     /// The operation concerned.
@@ -19,22 +25,30 @@ pub struct SyncError {
 
 impl SyncError {
     /// An error with a message.
-    pub fn new(code: Code, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), path: None, op: None }
+    pub fn new(code: Code, message: impl Into<Cow<'static, str>>) -> Self {
+        Self(Box::new(Failure { code, message: message.into(), path: None, op: None }))
     }
 
     /// With the place in the input.
     #[must_use]
     pub fn at(mut self, path: impl Into<String>) -> Self {
-        self.path = Some(path.into());
+        self.0.path = Some(path.into());
         self
     }
 
     /// With the operation concerned.
     #[must_use]
     pub fn of(mut self, op: OpId) -> Self {
-        self.op = Some(op);
+        self.0.op = Some(op);
         self
+    }
+}
+
+impl Deref for SyncError {
+    type Target = Failure;
+
+    fn deref(&self) -> &Failure {
+        &self.0
     }
 }
 

@@ -25,7 +25,7 @@ pub use changeset::{
 pub use conflict::{Answer, Asks, Choice, Conflict, ConflictKind, Decider, Resolved, Side};
 pub use edit::{Edit, Path};
 pub use entity::{Base, EntityKey, Presence, Record, Shadow, Version};
-pub use error::{Code, StoreError, SyncError};
+pub use error::{Code, Failure, StoreError, SyncError};
 pub use field::FieldRule;
 pub use ids::{ConflictId, DeviceId, Epoch, GroupId, IdSeed, OpId, Seq, Term};
 pub use json::{Document, Json, JsonError};

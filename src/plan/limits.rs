@@ -13,7 +13,7 @@ pub(super) fn content(
     limits: &Limits,
 ) -> Result<(), SyncError> {
     let too_large =
-        |path: &str, message: &str| Err(SyncError::new(Code::TooLarge, message).at(path));
+        |path: &str, message: &'static str| Err(SyncError::new(Code::TooLarge, message).at(path));
     let (path, given) = match action {
         Action::Create(document) | Action::Replace(document) => ("document", document),
         Action::Patch(patch) => ("patch", patch),

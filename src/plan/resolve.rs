@@ -50,7 +50,7 @@ pub enum Dependents {
     Refuse,
 }
 
-fn refuse<T>(code: Code, message: &str) -> Decision<Result<T, SyncError>> {
+fn refuse<T>(code: Code, message: &'static str) -> Decision<Result<T, SyncError>> {
     Decision::nothing(Err(SyncError::new(code, message)))
 }
 

@@ -448,7 +448,7 @@ fn check(file: &OutboxFile, owner: &Owner, rules: &Rules) -> Result<(), SyncErro
     Ok(())
 }
 
-fn wrong(path: impl Into<String>, message: &str) -> SyncError {
+fn wrong(path: impl Into<String>, message: &'static str) -> SyncError {
     SyncError::new(Code::InvalidValue, message).at(path)
 }
 

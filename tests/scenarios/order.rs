@@ -334,7 +334,7 @@ fn what_is_too_large_is_refused_with_its_place() {
     let refusal = |till: &mut Till, id: &str, action: Action| {
         let error = till.write(order(id), action).unwrap_err();
         assert_eq!(error.code, Code::TooLarge);
-        error.path.unwrap_or_default()
+        error.path.clone().unwrap_or_default()
     };
     assert_eq!(refusal(&mut till, "o1", Action::Create(of(limit + 1))), "document");
     till.write(order("o1"), Action::Create(of(limit))).unwrap();
