@@ -1,11 +1,25 @@
 import { crashAll } from "./core.js";
-import initGlue, { Door, holdfast_door, on_panic } from "./dist/holdfast.js";
+import * as standard from "./dist/holdfast.js";
 import type { DoorClass } from "./door.js";
 import { HoldfastError } from "./errors.js";
 import type { InitInput } from "./types.js";
 
-/** How an entry of the package gets the wasm file where the application passes none. */
-export type Loader = () => Promise<InitInput>;
+/**
+ * The wasm comes in two files: for backends that speak the standard protocol, and for any. A page loads the smaller one unless it
+ * opens a manager on another backend (docs/adr/0023).
+ */
+export type Backends = "standard" | "any";
+
+/** How an entry of the package gets a wasm file where the application passes none. One for any backend will do for all. */
+export type Loader = (backends: Backends) => Promise<InitInput>;
+
+/** What wasm-bindgen wrote beside a wasm file. */
+type Glue = typeof standard;
+
+interface Loaded {
+  readonly backends: Backends;
+  readonly glue: Glue;
+}
 
 /** The interface between this TypeScript and the wasm; another number means that the two files are of different releases. */
 const DOOR = 1;
@@ -13,16 +27,25 @@ const DOOR = 1;
 const MAGIC = [0x00, 0x61, 0x73, 0x6d];
 
 let loader: Loader | undefined;
-let loading: Promise<DoorClass> | undefined;
+let anyGlue = (): Promise<Glue> => import("./dist/holdfast_any.js");
+/** What the first manager, or `init`, has loaded. */
+let first: Promise<Loaded> | undefined;
+/** What another backend needed, where that was not enough. */
+let second: Promise<Loaded> | undefined;
 
-/** Called by the entries, at import: remembers how to load, loads nothing. */
-export function setLoader(load: Loader): void {
+/**
+ * Called by the entries, at import: remembers how to load, loads nothing. An entry for where nothing can be imported later
+ * brings the glue of the file for any backend along.
+ */
+export function setLoader(load: Loader, glue?: Glue): void {
   loader ??= load;
+  if (glue) anyGlue = () => Promise.resolve(glue);
 }
 
 /**
- * Loads the wasm, once. `SyncManager.open` does it by itself; with the entry `holdfast/slim` it needs an argument first.
- * A call after a success does nothing, one after a failure tries again.
+ * Loads the wasm, once: without an argument the file for backends that speak the standard protocol. `SyncManager.open` does it
+ * by itself; with the entry `holdfast/slim` it needs an argument first. A call after a success does nothing, one after a failure
+ * tries again.
  *
  * Rejects with `"wasm-load"` and says what is in the way: the address, the file, or the page's Content-Security-Policy.
  *
@@ -30,44 +53,53 @@ export function setLoader(load: Loader): void {
  * await init(new URL("/assets/holdfast_bg.wasm", location.href));
  */
 export async function init(input?: InitInput): Promise<void> {
-  await door(input);
+  await door("standard", input);
 }
 
-/** The wasm class, loaded if it is not yet. */
-export async function door(input?: InitInput): Promise<DoorClass> {
-  const loaded = await once(input);
+/** The wasm class that speaks with such backends, loaded if it is not yet. */
+export async function door(backends: Backends, input?: InitInput): Promise<DoorClass> {
+  const { glue } = await enough(backends, input);
   // A panic is told once. Who opens again after one wants to hear of the next.
-  on_panic(crashAll);
-  return loaded;
+  glue.on_panic(crashAll);
+  return glue.Door;
 }
 
-function once(input: InitInput | undefined): Promise<DoorClass> {
-  loading ??= load(input).catch((error: unknown) => {
-    loading = undefined;
+async function enough(backends: Backends, input: InitInput | undefined): Promise<Loaded> {
+  first ??= load(backends, input).catch((error: unknown) => {
+    first = undefined;
     throw error;
   });
-  return loading;
+  const loaded = await first;
+  if (backends === "standard" || loaded.backends === "any") return loaded;
+  second ??= load(backends, undefined).catch((error: unknown) => {
+    second = undefined;
+    throw error;
+  });
+  return await second;
 }
 
-async function load(given: InitInput | undefined): Promise<DoorClass> {
+async function load(wanted: Backends, given: InitInput | undefined): Promise<Loaded> {
   if (typeof WebAssembly !== "object") throw failure("there is no WebAssembly here");
   if (given === undefined && loader === undefined) {
+    const file = wanted === "any" ? " with holdfast_any_bg.wasm" : "";
     throw failure(
-      '"holdfast/slim" loads nothing by itself: call init(url | Response | bytes | WebAssembly.Module) first',
+      `"holdfast/slim" loads nothing by itself: call init(url | Response | bytes | WebAssembly.Module)${file} first`,
     );
   }
-  const module = await compile(given ?? (await loader?.()));
+  const module = await compile(given ?? (await loader?.(wanted)));
   const names = WebAssembly.Module.exports(module).map((entry) => entry.name);
   if (!names.includes("holdfast_door"))
     throw failure("the file is a wasm file, but not Holdfast's");
+  const backends = names.includes("holdfast_any") ? "any" : "standard";
+  const glue = backends === "any" ? await anyGlue() : standard;
   try {
-    await initGlue({ module_or_path: module });
+    await glue.default({ module_or_path: module });
   } catch (cause) {
     throw failure("the wasm file and the JavaScript are of different releases", cause);
   }
-  if (holdfast_door() !== DOOR)
+  if (glue.holdfast_door() !== DOOR)
     throw failure("the wasm file and the JavaScript are of different releases");
-  return Door;
+  return { backends, glue };
 }
 
 async function compile(input: InitInput | undefined): Promise<WebAssembly.Module> {

@@ -157,7 +157,7 @@ async function open<D extends Documents<D>>(
     conflict: conflictCallback(options.onConflict, schemas),
     check: checkCallback(schemas),
   };
-  const opening = door()
+  const opening = door(options.remote.kind === "standard" ? "standard" : "any")
     .then((Door) => Door.open(crossing, callbacks))
     .then((opened) => new Core(opened));
   try {

@@ -8,6 +8,6 @@
 import { readFile } from "node:fs/promises";
 import { setLoader } from "./load.js";
 
-setLoader(async () => await readFile(new URL("./dist/holdfast_bg.wasm", import.meta.url)));
+setLoader(async () => await readFile(new URL("./dist/holdfast_any_bg.wasm", import.meta.url)));
 
 export * from "./slim.js";

@@ -2105,7 +2105,8 @@ export type Code =
   | "aborted";
 
 /**
- * What `init` accepts: where the wasm file is, the answer of a fetch, its bytes, or a compiled module.
+ * What `init` accepts: where the wasm file is, the answer of a fetch, its bytes, or a compiled module. `holdfast_bg.wasm` is for
+ * backends that speak the standard protocol, `holdfast_any_bg.wasm` for all.
  *
  * @example
  * await init(new URL("/assets/holdfast_bg.wasm", location.href));

@@ -128,6 +128,36 @@ test("a wasm file that is none is refused where no copy is at hand", async (t) =
   });
 });
 
+test("a page fetches the one wasm file that its backend needs", async (t) => {
+  const asked = [];
+  const server = await serve(t, {
+    answer: ({ url }) => {
+      if (url.endsWith(".wasm")) asked.push(url);
+    },
+  });
+  await withPage(chrome, server, async (page) => {
+    const result = await page.evaluate(sell);
+    assert.equal(result.written, "order-1", JSON.stringify(result));
+  });
+  assert.deepEqual(asked, ["/pkg/dist/holdfast_bg.wasm"]);
+  await withPage(chrome, server, async (page) => {
+    const code = await page.evaluate(async () => {
+      const { presets, SyncManager } = await import("/pkg/index.js");
+      const remote = presets.payTrack({ baseUrl: "/nowhere" });
+      const sync = await SyncManager.open({
+        name: "other",
+        remote,
+        collections: { customers: {} },
+      });
+      const { id } = await sync.collection("customers").create({ name: "Ada" });
+      await sync.close();
+      return typeof id;
+    });
+    assert.equal(code, "string");
+  });
+  assert.deepEqual(asked.slice(1), ["/pkg/dist/holdfast_any_bg.wasm"]);
+});
+
 test("the inline entry needs no second file", async (t) => {
   const asked = [];
   const server = await serve(t, { answer: ({ url }) => void asked.push(url) });
@@ -198,7 +228,8 @@ test("Node resolves the package by its exports", () => {
   const script = `
     const names = [];
     for (const entry of ["holdfast", "holdfast/slim", "holdfast/inline"]) names.push(typeof (await import(entry)).SyncManager.open);
-    console.log(names.join(), import.meta.resolve("holdfast/holdfast_bg.wasm").endsWith("dist/holdfast_bg.wasm"));`;
+    const files = ["holdfast_bg.wasm", "holdfast_any_bg.wasm"];
+    console.log(names.join(), files.every((file) => import.meta.resolve("holdfast/" + file).endsWith("dist/" + file)));`;
   const folder = `${OUT}/app/node_modules`;
   rmSync(folder, { recursive: true, force: true });
   mkdirSync(folder, { recursive: true });
@@ -220,6 +251,7 @@ test("the tarball holds what the exports name, and the licences", () => {
   for (const name of [
     ...["index", "slim", "inline", "node"].flatMap((entry) => [`${entry}.js`, `${entry}.d.ts`]),
     ...["types.d.ts", "dist/holdfast.js", "dist/holdfast_bg.wasm", "inline/wasm.js"],
+    ...["dist/holdfast_any.js", "dist/holdfast_any_bg.wasm"],
     ...["README.md", "LICENSE-MIT", "LICENSE-APACHE", "package.json"],
   ]) {
     assert.ok(names.includes(name), `${name} is missing: ${names.join(" ")} ${stderr}`);

@@ -22,21 +22,28 @@ function run(command, args, env = {}) {
 rmSync(out, { recursive: true, force: true });
 run(bin("tsc"), ["-p", here(".."), "--outDir", out]);
 for (const folder of ["dist", "inline"]) mkdirSync(`${out}/${folder}`);
-copyFileSync(here("fake/holdfast.js"), `${out}/dist/holdfast.js`);
-copyFileSync(here("../src/dist/holdfast.d.ts"), `${out}/dist/holdfast.d.ts`);
+for (const glue of ["holdfast", "holdfast_any"]) {
+  copyFileSync(here("fake/holdfast.js"), `${out}/dist/${glue}.js`);
+  copyFileSync(here(`../src/dist/${glue}.d.ts`), `${out}/dist/${glue}.d.ts`);
+}
 copyFileSync(here("../package.json"), `${out}/package.json`);
 
-// A wasm file with the one export that the loader looks for.
-const name = new TextEncoder().encode("holdfast_door");
-const wasm = Uint8Array.from([
-  ...[0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00],
-  ...[0x01, 0x05, 0x01, 0x60, 0x00, 0x01, 0x7f],
-  ...[0x03, 0x02, 0x01, 0x00],
-  ...[0x07, name.length + 4, 0x01, name.length, ...name, 0x00, 0x00],
-  ...[0x0a, 0x06, 0x01, 0x04, 0x00, 0x41, 0x01, 0x0b],
-]);
-writeFileSync(`${out}/dist/holdfast_bg.wasm`, wasm);
-const base64 = Buffer.from(wasm).toString("base64");
+// A wasm file with the exports that the loader looks for.
+function wasm(...exports) {
+  const names = exports.map((name) => new TextEncoder().encode(name));
+  const entries = names.flatMap((name) => [name.length, ...name, 0x00, 0x00]);
+  return Uint8Array.from([
+    ...[0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00],
+    ...[0x01, 0x05, 0x01, 0x60, 0x00, 0x01, 0x7f],
+    ...[0x03, 0x02, 0x01, 0x00],
+    ...[0x07, entries.length + 1, names.length, ...entries],
+    ...[0x0a, 0x06, 0x01, 0x04, 0x00, 0x41, 0x01, 0x0b],
+  ]);
+}
+const any = wasm("holdfast_door", "holdfast_any");
+writeFileSync(`${out}/dist/holdfast_bg.wasm`, wasm("holdfast_door"));
+writeFileSync(`${out}/dist/holdfast_any_bg.wasm`, any);
+const base64 = Buffer.from(any).toString("base64");
 writeFileSync(`${out}/inline/wasm.js`, `export default "${base64}";\n`);
 
 const built = existsSync(here("../../pkg/dist/holdfast_bg.wasm"));

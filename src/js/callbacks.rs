@@ -11,7 +11,9 @@ use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{AbortController, AbortSignal};
 
-use crate::browser::{BrowserClock, TokenReason};
+use crate::browser::BrowserClock;
+#[cfg(feature = "any-backend")]
+use crate::browser::TokenReason;
 use crate::model::Millis;
 use crate::port::Clock;
 
@@ -26,13 +28,16 @@ struct Functions {
     emit: Function,
     pack: Function,
     intact: Function,
+    #[cfg(feature = "any-backend")]
     push: Function,
+    #[cfg(feature = "any-backend")]
     pull: Function,
     conflict: Function,
     check: Function,
 }
 
 /// Which of the remote's two functions.
+#[cfg(feature = "any-backend")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Ask {
     Push,
@@ -46,7 +51,9 @@ impl Callbacks {
             emit: function("emit")?,
             pack: function("pack")?,
             intact: function("intact")?,
+            #[cfg(feature = "any-backend")]
             push: function("push")?,
+            #[cfg(feature = "any-backend")]
             pull: function("pull")?,
             conflict: function("conflict")?,
             check: function("check")?,
@@ -78,6 +85,7 @@ impl Callbacks {
         settled(self.0.intact.call2(&JsValue::UNDEFINED, &digest.into(), bytes))
     }
 
+    #[cfg(feature = "any-backend")]
     /// One call of the application's remote with the token of this moment: the text of an answer, or nothing when its time was
     /// over.
     pub(super) async fn remote(&self, ask: Ask, text: &str, reason: TokenReason) -> Option<String> {

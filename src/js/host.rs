@@ -2,6 +2,7 @@
 
 use super::callbacks::Callbacks;
 use super::convert;
+#[cfg(feature = "any-backend")]
 use super::remote::JsRemote;
 use super::text::{Object, elements, list};
 use crate::browser::{BrowserClock, BrowserFetch, BrowserHost, IdbStore};
@@ -72,9 +73,11 @@ impl RawStore for DoorStore {
     }
 }
 
-/// A backend: over HTTP in one of the protocols (the code around them is in the module once), or functions of the application.
+/// A backend: over HTTP in one of the protocols (the code around them is in the module once), or functions of the application,
+/// which not every module has.
 pub(super) enum DoorRemote {
     Http(HttpRemote<Box<dyn Protocol>, BrowserFetch, BrowserClock>),
+    #[cfg(feature = "any-backend")]
     Custom(JsRemote),
 }
 
@@ -82,6 +85,7 @@ impl Remote for DoorRemote {
     async fn push(&self, batch: &Batch) -> PushReply {
         match self {
             Self::Http(remote) => remote.push(batch).await,
+            #[cfg(feature = "any-backend")]
             Self::Custom(remote) => remote.push(batch).await,
         }
     }
@@ -89,6 +93,7 @@ impl Remote for DoorRemote {
     async fn pull(&self, scope: &Scope, cursor: Option<&Cursor>) -> Result<PullPage, Halt> {
         match self {
             Self::Http(remote) => remote.pull(scope, cursor).await,
+            #[cfg(feature = "any-backend")]
             Self::Custom(remote) => remote.pull(scope, cursor).await,
         }
     }
@@ -96,6 +101,7 @@ impl Remote for DoorRemote {
     fn pulls_for(&self, device: DeviceId) {
         match self {
             Self::Http(remote) => remote.pulls_for(device),
+            #[cfg(feature = "any-backend")]
             Self::Custom(_) => {}
         }
     }
@@ -103,6 +109,7 @@ impl Remote for DoorRemote {
     fn capabilities(&self) -> Capabilities {
         match self {
             Self::Http(remote) => remote.capabilities(),
+            #[cfg(feature = "any-backend")]
             Self::Custom(remote) => remote.capabilities(),
         }
     }

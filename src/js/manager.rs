@@ -16,7 +16,6 @@ use super::errors::{refused, thrown};
 use super::host::{Checked, DoorHost, DoorRemote, DoorResolver, DoorStore, Place};
 use super::options::Options;
 use super::porter::DoorPorter;
-use super::remote::JsRemote;
 use super::text::{Members, Object, list};
 use crate::browser::{
     self, BrowserClock, BrowserFetch, BrowserHost, BrowserRng, Channel, IdbSettings, IdbStore,
@@ -26,16 +25,22 @@ use crate::engine::{Commit, Config, Engine, Event, Status, StatusKind, Verdict, 
 use crate::layout::{file_text, read_file};
 use crate::memory::MemoryStore;
 use crate::model::{
-    Capabilities, Code, ConflictId, Document, EntityKey, IdSeed, Millis, OpId, Scope, StoreError,
-    SyncError,
+    Code, ConflictId, Document, EntityKey, IdSeed, Millis, OpId, Scope, StoreError, SyncError,
 };
 use crate::plan::lost::is_lost;
 use crate::plan::resolve::Dependents;
 use crate::plan::write::Action;
 use crate::port::{Clock, Host, Remote, Rng, Timeouts};
-use crate::protocol::{GZIP_FROM, HttpRemote, Protocol, Rest, RestProfile, Standard};
+use crate::protocol::{GZIP_FROM, HttpRemote, Protocol, Standard};
 use crate::query::{read_aggregate, read_query};
 use crate::schedule::{Signal, Timing};
+#[cfg(feature = "any-backend")]
+use {
+    super::options::flag,
+    super::remote::JsRemote,
+    crate::model::Capabilities,
+    crate::protocol::{Rest, RestProfile},
+};
 
 /// Between two looks at how much space there is.
 const LOOK_EVERY: Millis = Millis(60_000);
@@ -48,6 +53,11 @@ thread_local!(static ON_PANIC: RefCell<Option<Function>> = const { RefCell::new(
 pub fn holdfast_door() -> u32 {
     1
 }
+
+/// By this export the TypeScript knows the module that has all backends.
+#[cfg(feature = "any-backend")]
+#[wasm_bindgen]
+pub fn holdfast_any() {}
 
 /// Sets what is told when the module is about to stop because of a bug in it: nothing in it can be called afterwards.
 #[wasm_bindgen]
@@ -496,43 +506,75 @@ fn remote(
     options: &mut Options,
     callbacks: &Callbacks,
 ) -> Result<(DoorRemote, Option<BrowserFetch>), SyncError> {
-    let Some(base_url) = &options.remote.base_url else {
-        let capabilities = Capabilities {
-            groups: options.remote.groups,
-            whole_record: options.remote.whole_record,
-            pull_first: false,
-            versions: options.remote.versions,
-            times: options.remote.times,
-            ..Capabilities::default()
-        };
-        return Ok((DoorRemote::Custom(JsRemote::new(callbacks.clone(), capabilities)), None));
+    let Some(base_url) = options.remote.base_url.take() else {
+        return Ok((custom(options, callbacks)?, None));
     };
-    let protocol: Box<dyn Protocol> = match &options.remote.profile {
-        None => {
-            let mut standard = Standard::new(&**base_url);
-            if let Some(timeout) = options.remote.timeout {
-                standard.timeouts = Timeouts::within(timeout);
-            }
-            standard.gzip_from = options.remote.gzip.then_some(GZIP_FROM);
-            standard.digest = options.remote.digest;
-            Box::new(standard)
-        }
-        Some(profile) => {
-            let within = |error: SyncError| {
-                let path = error.path.clone().unwrap_or_default();
-                error.at(["remote.profile.", &*path].concat())
-            };
-            let profile = RestProfile::parse(profile).map_err(within)?;
-            profile.rule(&mut options.rules);
-            let rest = Rest::new(profile, &**base_url).scoped(&*options.remote.scope);
-            Box::new(match options.remote.timeout {
-                Some(timeout) => rest.within(timeout),
-                None => rest,
-            })
-        }
+    let protocol = match options.remote.profile.take() {
+        None => standard(options, base_url),
+        Some(profile) => described(options, base_url, &profile)?,
     };
     let fetch = BrowserFetch::new(DoorPorter(callbacks.clone()));
     Ok((DoorRemote::Http(HttpRemote::new(protocol, fetch.clone(), BrowserClock)), Some(fetch)))
+}
+
+fn standard(options: &Options, base_url: String) -> Box<dyn Protocol> {
+    let mut standard = Standard::new(base_url);
+    if let Some(timeout) = options.remote.timeout {
+        standard.timeouts = Timeouts::within(timeout);
+    }
+    standard.gzip_from = options.remote.gzip.then_some(GZIP_FROM);
+    standard.digest = options.remote.digest;
+    Box::new(standard)
+}
+
+#[cfg(feature = "any-backend")]
+fn custom(options: &Options, callbacks: &Callbacks) -> Result<DoorRemote, SyncError> {
+    let given = |name| flag(&options.remote.given, name);
+    let capabilities = Capabilities {
+        groups: given("groups"),
+        whole_record: given("wholeRecord"),
+        pull_first: false,
+        versions: given("versions"),
+        times: given("times"),
+        ..Capabilities::default()
+    };
+    Ok(DoorRemote::Custom(JsRemote::new(callbacks.clone(), capabilities)))
+}
+
+#[cfg(feature = "any-backend")]
+fn described(
+    options: &mut Options,
+    base_url: String,
+    profile: &str,
+) -> Result<Box<dyn Protocol>, SyncError> {
+    let within = |error: SyncError| {
+        let path = error.path.clone().unwrap_or_default();
+        error.at(["remote.profile.", &*path].concat())
+    };
+    let profile = RestProfile::parse(profile).map_err(within)?;
+    profile.rule(&mut options.rules);
+    let scope = options.remote.given.text("scope").unwrap_or_default();
+    let rest = Rest::new(profile, base_url).scoped(scope);
+    Ok(Box::new(match options.remote.timeout {
+        Some(timeout) => rest.within(timeout),
+        None => rest,
+    }))
+}
+
+/// The TypeScript loads the module with all backends for these: this is said where an application mixed the files of two releases.
+#[cfg(not(feature = "any-backend"))]
+fn not_here() -> SyncError {
+    refused(Code::InvalidOptions, "remote", "this wasm file speaks the standard protocol alone")
+}
+
+#[cfg(not(feature = "any-backend"))]
+fn custom(_: &Options, _: &Callbacks) -> Result<DoorRemote, SyncError> {
+    Err(not_here())
+}
+
+#[cfg(not(feature = "any-backend"))]
+fn described(_: &mut Options, _: String, _: &str) -> Result<Box<dyn Protocol>, SyncError> {
+    Err(not_here())
 }
 
 impl Inner {

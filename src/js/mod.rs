@@ -8,7 +8,10 @@ mod host;
 mod manager;
 mod options;
 mod porter;
+#[cfg(feature = "any-backend")]
 mod remote;
 mod text;
 
+#[cfg(feature = "any-backend")]
+pub use manager::holdfast_any;
 pub use manager::{Door, holdfast_door, on_panic};

@@ -32,15 +32,12 @@ pub(super) struct RemoteOptions {
     pub(super) base_url: Option<String>,
     /// Of a backend that is described: the text of its profile.
     pub(super) profile: Option<String>,
-    /// What it asks for where the application declares no scopes.
-    pub(super) scope: String,
     pub(super) timeout: Option<Millis>,
     pub(super) gzip: bool,
     pub(super) digest: bool,
-    pub(super) groups: bool,
-    pub(super) whole_record: bool,
-    pub(super) versions: bool,
-    pub(super) times: bool,
+    /// All of them: what only other backends than the standard one have is read with these.
+    #[cfg(feature = "any-backend")]
+    pub(super) given: Members,
 }
 
 impl Options {
@@ -74,14 +71,11 @@ impl Options {
             remote: RemoteOptions {
                 base_url: remote.text("baseUrl"),
                 profile: remote.raw("profile").map(str::to_owned),
-                scope: remote.text("scope").unwrap_or_default(),
                 timeout: remote.number("timeout").map(Millis),
                 gzip: flag(&remote, "gzip"),
                 digest: flag(&remote, "digest"),
-                groups: flag(&remote, "groups"),
-                whole_record: flag(&remote, "wholeRecord"),
-                versions: flag(&remote, "versions"),
-                times: flag(&remote, "times"),
+                #[cfg(feature = "any-backend")]
+                given: remote,
             },
             resolver,
             relaxed: flag(&given, "relaxed"),
@@ -121,7 +115,7 @@ fn scope(name: &Json) -> Option<Scope> {
     unquote(name.text()).map(Scope)
 }
 
-fn flag(given: &Members, name: &str) -> bool {
+pub(super) fn flag(given: &Members, name: &str) -> bool {
     given.flag(name).unwrap_or_default()
 }
 

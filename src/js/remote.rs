@@ -5,6 +5,7 @@ use super::callbacks::{Ask, Callbacks};
 use super::text::{Members, Object, list};
 use crate::browser::TokenReason;
 use crate::model::json::{quote, unquote};
+use crate::model::number::Number;
 use crate::model::{
     Batch, Capabilities, Cursor, Departure, DeviceId, Document, Edit, EntityKey, Halt, Intent,
     Millis, OpId, Outcome, Presence, PullPage, PushReply, RemoteChange, Scope, Stamp, Theirs,
@@ -163,7 +164,8 @@ fn failure(answer: &Members) -> Option<Halt> {
 const LONGEST: Millis = Millis(86_400_000);
 
 fn wait(answer: &Members) -> Option<Millis> {
-    answer.seconds("after").map(|wait| wait.min(LONGEST))
+    let wait = Number::parse(answer.raw("after")?)?.millis()?;
+    Some(Millis(wait).min(LONGEST))
 }
 
 /// A whole number counts; a text can only be told equal or different; anything else is none.

@@ -3,10 +3,9 @@
 
 use std::fmt::Display;
 
+use crate::model::Json;
 use crate::model::json::{members, quote, unquote};
-use crate::model::number::Number;
 use crate::model::scan::Reader;
-use crate::model::{Json, Millis};
 
 /// An object while it is written.
 pub(super) struct Object(String);
@@ -113,11 +112,6 @@ impl Members {
 
     pub(super) fn number(&self, name: &str) -> Option<u64> {
         self.raw(name)?.parse().ok()
-    }
-
-    /// Seconds, as milliseconds.
-    pub(super) fn seconds(&self, name: &str) -> Option<Millis> {
-        Number::parse(self.raw(name)?)?.millis().map(Millis)
     }
 
     pub(super) fn flag(&self, name: &str) -> Option<bool> {

@@ -42,8 +42,9 @@ pub(crate) fn clippy() -> Result<()> {
     let client = || clippy().args(["--package", "holdfast"]);
     client().args(["--all-targets", "--features", "planted"]).args(deny).run()?;
     // Not every target: unit tests run natively, and what they use need not build for the web.
-    let web = client().args(["--target", "wasm32-unknown-unknown", "--lib"]);
-    web.args(browser::test_flags()?).args(deny).run()
+    let web = || client().args(["--target", "wasm32-unknown-unknown", "--lib"]);
+    web().args(browser::test_flags()?).args(deny).run()?;
+    web().arg("--no-default-features").args(deny).run()
 }
 
 /// A link that leads nowhere is an error. The examples themselves run with the native tests.

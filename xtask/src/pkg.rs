@@ -1,4 +1,4 @@
-//! The npm package: wasm, its glue, the TypeScript face, in `pkg/`.
+//! The npm package: wasm twice (docs/adr/0023), with the glue of each, and the TypeScript face, in `pkg/`.
 
 use std::path::{Path, PathBuf};
 
@@ -16,8 +16,35 @@ const BINDGEN: &[&str] = &[
     "--out-name",
     "holdfast",
 ];
-/// What wasm-opt made last.
-const OPTIMISED: &str = "pkg/wasm-opt.out.wasm";
+/// The crate as one of the package's modules.
+pub(crate) struct Module {
+    /// Of its files in `dist/`.
+    name: &'static str,
+    /// For cargo.
+    features: &'static [&'static str],
+}
+
+/// For backends that speak the standard protocol: what most pages load.
+pub(crate) const STANDARD: Module =
+    Module { name: "holdfast", features: &["--no-default-features"] };
+/// For all backends.
+pub(crate) const ANY: Module = Module { name: "holdfast_any", features: &[] };
+
+impl Module {
+    /// Its wasm file in the package.
+    pub(crate) fn file(&self) -> PathBuf {
+        dir().join(format!("dist/{}_bg.wasm", self.name))
+    }
+
+    /// As it is in the package, but with the names of its functions.
+    pub(crate) fn named(&self) -> Result<Vec<u8>> {
+        shell::read(&self.work("wasm-opt.out.wasm"))
+    }
+
+    fn work(&self, file: &str) -> PathBuf {
+        target(&format!("pkg/{}/{file}", self.name))
+    }
+}
 
 /// Functions of one kind (what drops, what clones, what is made from one generic) stand side by side by name, and what is alike
 /// compresses better there.
@@ -48,31 +75,16 @@ pub(crate) fn dir() -> PathBuf {
 /// same as last time. The tools must be there (see `setup`).
 pub(crate) fn build() -> Result<()> {
     let _lock = setup::exclusive()?;
-    let wasm = wasm_module()?;
-    let glue = target("pkg/glue");
-    clear(&glue)?;
-    Cmd::new(setup::wasm_tool("wasm-bindgen"))
-        .args(BINDGEN)
-        .arg("--out-dir")
-        .arg(&glue)
-        .arg(&wasm)
-        .run()?;
-    let (module, script) = (glue.join("holdfast_bg.wasm"), glue.join("holdfast.js"));
-    let text = String::from_utf8(shell::read(&script)?)?;
-    let (shortened, text) = imports::shorten(&shell::read(&module)?, &text)?;
-    shell::write(&module, shortened)?;
-    shell::write(&script, text)?;
-    let optimised = wasm::without_names(&optimise(&module)?)?;
-
+    let standard = made(&STANDARD)?;
+    let any = made(&ANY)?;
     let pkg = dir();
     clear(&pkg)?;
-    for name in ["holdfast.js", "holdfast.d.ts", "holdfast_bg.wasm.d.ts"] {
-        shell::write(&pkg.join("dist").join(name), shell::read(&glue.join(name))?)?;
-    }
-    shell::write(&pkg.join("dist/holdfast_bg.wasm"), &optimised)?;
+    add(&standard)?;
+    add(&any)?;
+    // Who has one file has all backends.
     shell::write(
         &pkg.join("inline/wasm.js"),
-        format!("export default \"{}\";\n", base64(&optimised)),
+        format!("export default \"{}\";\n", base64(&any.wasm)),
     )?;
     shell::write(
         &pkg.join("inline/wasm.d.ts"),
@@ -93,12 +105,54 @@ pub(crate) fn build() -> Result<()> {
     exports_exist(&pkg)
 }
 
+/// A module that was built, with its glue.
+struct Made {
+    name: &'static str,
+    wasm: Vec<u8>,
+    script: String,
+    /// Declarations of the glue and of the module.
+    types: [Vec<u8>; 2],
+}
+
+fn made(module: &Module) -> Result<Made> {
+    let glue = module.work("glue");
+    clear(&glue)?;
+    Cmd::new(setup::wasm_tool("wasm-bindgen"))
+        .args(BINDGEN)
+        .arg("--out-dir")
+        .arg(&glue)
+        .arg(&compiled(module)?)
+        .run()?;
+    let (wasm, script) = (glue.join("holdfast_bg.wasm"), glue.join("holdfast.js"));
+    let text = String::from_utf8(shell::read(&script)?)?;
+    let (shortened, script) = imports::shorten(&shell::read(&wasm)?, &text)?;
+    shell::write(&wasm, shortened)?;
+    let read = |name: &str| shell::read(&glue.join(name));
+    Ok(Made {
+        name: module.name,
+        wasm: wasm::without_names(&optimise(module, &wasm)?)?,
+        script,
+        types: [read("holdfast.d.ts")?, read("holdfast_bg.wasm.d.ts")?],
+    })
+}
+
+/// Puts it into the package.
+fn add(made: &Made) -> Result<()> {
+    let (dist, name) = (dir().join("dist"), made.name);
+    let [glue, module] = &made.types;
+    shell::write(&dist.join(format!("{name}.js")), &made.script)?;
+    shell::write(&dist.join(format!("{name}.d.ts")), glue)?;
+    shell::write(&dist.join(format!("{name}_bg.wasm")), &made.wasm)?;
+    shell::write(&dist.join(format!("{name}_bg.wasm.d.ts")), module)
+}
+
 /// With the crate's two types cargo leaves link-time optimisation off, so the one that a page loads is named here: that is an
 /// eighth of its size.
-fn wasm_module() -> Result<PathBuf> {
+fn compiled(module: &Module) -> Result<PathBuf> {
     Cmd::cargo()
         .args(["rustc", "--quiet", "--release", "--locked", "--package", "holdfast", "--lib"])
         .args(["--crate-type", "cdylib", "--target", "wasm32-unknown-unknown"])
+        .args(module.features)
         .env("CARGO_ENCODED_RUSTFLAGS", remapped()?.join("\u{1f}"))
         .run()?;
     Ok(target("wasm32-unknown-unknown/release/holdfast.wasm"))
@@ -118,22 +172,17 @@ fn remapped() -> Result<Vec<String>> {
     Ok(flags)
 }
 
-/// The module as it is in the package, but with the names of its functions.
-pub(crate) fn named() -> Result<Vec<u8>> {
-    shell::read(&target(OPTIMISED))
-}
-
 /// wasm-opt takes seconds, so its last input is kept beside its last output.
-fn optimise(module: &Path) -> Result<Vec<u8>> {
-    let input = shell::read(module)?;
-    let last_input = target("pkg/wasm-opt.in.wasm");
-    let last_output = target(OPTIMISED);
+fn optimise(module: &Module, wasm: &Path) -> Result<Vec<u8>> {
+    let input = shell::read(wasm)?;
+    let last_input = module.work("wasm-opt.in.wasm");
+    let last_output = module.work("wasm-opt.out.wasm");
     if std::fs::read(&last_input).is_ok_and(|last| last == input)
         && let Ok(output) = std::fs::read(&last_output)
     {
         return Ok(output);
     }
-    Cmd::npm_tool("wasm-opt").args(WASM_OPT).arg(module).arg("-o").arg(&last_output).run()?;
+    Cmd::npm_tool("wasm-opt").args(WASM_OPT).arg(wasm).arg("-o").arg(&last_output).run()?;
     // Written last: an interrupted run must not look like a finished one.
     shell::write(&last_input, &input)?;
     shell::read(&last_output)
