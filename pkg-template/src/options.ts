@@ -72,9 +72,10 @@ export function doorOptions<D extends Documents<D>>(options: OpenOptions<D>): Do
 }
 
 function times({
-  syncEvery,
+  remote,
+  syncEvery = remote.kind === "rest" ? remote.syncEvery : undefined,
   evictAfter,
-}: Pick<OpenOptions<never>, "syncEvery" | "evictAfter">): Partial<DoorOptions> {
+}: Pick<OpenOptions<never>, "remote" | "syncEvery" | "evictAfter">): Partial<DoorOptions> {
   for (const [name, value] of Object.entries({ syncEvery, evictAfter })) {
     if (value !== undefined && !(Number.isSafeInteger(value) && value > 0))
       refuse(name, "a whole number of ms");

@@ -87,6 +87,7 @@ export const presets: Presets = {
   arxOs: (options: ArxOsOptions): Remote => ({
     ...preset(arxOsProfile, options, all(arxOsProfile, ARX_OS)),
     scope: options.building,
+    syncEvery: 5 * 60_000,
   }),
   payTrack: (options: PresetOptions): Remote =>
     preset(payTrackProfile, options, all(payTrackProfile, "server-wins")),

@@ -404,7 +404,7 @@ export interface OpenOptions<D extends Documents<D>> {
   /** How much may wait in the outbox. Beyond it new writes reject with `"outbox-full"`; nothing is ever evicted. */
   readonly limits?: OutboxLimits;
   /**
-   * How long, in ms, until a cycle runs by itself. Default 60,000. One runs besides when something was written, when the network
+   * How long, in ms, until a cycle runs by itself. Default 60,000, with `presets.arxOs` 300,000. One runs besides when something was written, when the network
    * comes back, when the page is shown again, after {@link SyncManager.authenticated | authenticated} and
    * {@link SyncManager.poke | poke}, and when {@link SyncManager.sync | sync} is called.
    */
@@ -1533,6 +1533,8 @@ export interface RestOptions {
   readonly scope?: string;
   /** How long one request may take, in ms. Default 30,000. */
   readonly timeout?: number;
+  /** How often the backend wants to be asked, in ms, where the application does not say {@link OpenOptions.syncEvery | syncEvery}. */
+  readonly syncEvery?: number;
   /** What holds of collections where the application says nothing of its own. */
   readonly collections?: Readonly<Record<string, CollectionOptions>>;
 }

@@ -55,6 +55,15 @@ test("a building is the scope", () => {
   assert.equal(presets.arxOs({ ...BASE, building: "b-42" }).scope, "b-42");
 });
 
+test("a backend's own interval holds where the application says none", async () => {
+  const [collection, remote] = ALL.arxOs;
+  const collections = { [collection]: {} };
+  assert.equal((await crosses({ remote, collections })).syncEvery, 300_000);
+  assert.equal((await crosses({ remote, collections, syncEvery: 9_000 })).syncEvery, 9_000);
+  const plain = { remote: ALL.payTrack[1], collections: { payments: {} } };
+  assert.equal("syncEvery" in (await crosses(plain)), false);
+});
+
 test("options that make no sense name their path", async () => {
   const { profile } = presets.payTrack(BASE);
   for (const [remote, path] of [

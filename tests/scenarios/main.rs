@@ -11,6 +11,8 @@ mod coalescing;
 #[cfg(test)]
 mod conflicts;
 #[cfg(test)]
+mod desk;
+#[cfg(test)]
 mod engine;
 #[cfg(test)]
 mod groups;
@@ -48,5 +50,7 @@ mod till;
 mod transfer;
 #[cfg(test)]
 mod walks;
+#[cfg(test)]
+mod wires;
 #[cfg(test)]
 mod world;

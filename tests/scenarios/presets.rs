@@ -12,35 +12,20 @@ use holdfast::engine::{Config, Engine, Entity, WriteRequest};
 use holdfast::memory::MemoryStore;
 use holdfast::memory::contract::block_on;
 use holdfast::model::{
-    Choice, Code, CollectionRules, Conflict, Cursor, EntityKey, FieldRule, Mono, OpId, OpState,
-    Parked, Policies, Rules, Scope, Strategy, Wall,
+    Choice, Code, CollectionRules, Conflict, Cursor, EntityKey, FieldRule, OpId, OpState, Parked,
+    Policies, Rules, Scope, Strategy,
 };
 use holdfast::plan::write::Action;
-use holdfast::port::{Clock, Fetch, FetchError, Host, HttpRequest, HttpResponse, Method};
+use holdfast::port::{Fetch, FetchError, HttpRequest, HttpResponse, Method};
+use holdfast::protocol::Protocol;
 use holdfast::protocol::preset::{
     ARX_OS, AURA_CONNECT, AURA_CONNECT_MOBILE, PAY_TRACK, PRESETS, Preset, TRACK_VAULT,
 };
-use holdfast::protocol::{HttpRemote, Protocol, Rest, RestProfile};
 use holdfast::query::read_query;
 
+use crate::desk::{Clockwork, Desk, wire};
 use crate::till::doc;
-use crate::world::{Lead, Lots, Script, Time};
-
-/// The same clock for the engine and for the wire.
-#[derive(Clone, Default)]
-struct Clockwork(Rc<Time>);
-
-impl Clock for Clockwork {
-    fn wall(&self) -> Wall {
-        self.0.wall()
-    }
-    fn mono(&self) -> Mono {
-        self.0.mono()
-    }
-    fn sleep_until(&self, at: Mono) -> impl Future<Output = ()> {
-        self.0.sleep_until(at)
-    }
-}
+use crate::world::Lots;
 
 /// What the server says to one request.
 enum Line {
@@ -114,53 +99,12 @@ impl Fetch for Scripted {
     fn forget_token(&self) {}
 }
 
-struct Desk {
-    store: MemoryStore,
-    remote: HttpRemote<Rest, Scripted, Clockwork>,
-    clock: Clockwork,
-    lots: Lots,
-    lead: Lead,
-    script: Script,
-}
-
-impl Host for Desk {
-    type Store = MemoryStore;
-    type Remote = HttpRemote<Rest, Scripted, Clockwork>;
-    type Clock = Clockwork;
-    type Rng = Lots;
-    type Leadership = Lead;
-    type Resolver = Script;
-
-    fn store(&self) -> &MemoryStore {
-        &self.store
-    }
-    fn remote(&self) -> &Self::Remote {
-        &self.remote
-    }
-    fn clock(&self) -> &Clockwork {
-        &self.clock
-    }
-    fn rng(&self) -> &Lots {
-        &self.lots
-    }
-    fn leadership(&self) -> &Lead {
-        &self.lead
-    }
-    fn resolver(&self) -> &Script {
-        &self.script
-    }
-}
-
 /// One device at one of the five backends.
 struct Shop {
-    engine: Rc<Engine<Desk>>,
+    engine: Rc<Engine<Desk<Scripted>>>,
     cycles: Pin<Box<dyn Future<Output = ()>>>,
     server: Scripted,
     clock: Clockwork,
-}
-
-fn wire(preset: &Preset) -> Rest {
-    Rest::new(RestProfile::parse(preset.profile).unwrap(), "https://x").scoped("b-42")
 }
 
 impl Shop {
@@ -176,14 +120,7 @@ impl Shop {
         let wire = wire(preset);
         wire.profile().rule(&mut rules);
         let (server, clock) = (Scripted::default(), Clockwork::default());
-        let desk = Desk {
-            store: MemoryStore::default(),
-            remote: HttpRemote::new(wire, server.clone(), clock.clone()),
-            clock: clock.clone(),
-            lots: Lots::default(),
-            lead: Lead::default(),
-            script: Script::default(),
-        };
+        let desk = Desk::new(MemoryStore::default(), wire, server.clone(), &clock, Lots::default());
         let engine = block_on(Engine::open(desk, Config { rules, ..Config::default() })).unwrap();
         let cycles = Box::pin(Rc::clone(&engine).run());
         Self { engine, cycles, server, clock }
@@ -917,6 +854,26 @@ fn arxos_yields_when_a_repeat_meets_a_conflict() {
         let stands = if repeated { "theirs" } else { "mine" };
         assert!(shop.shows("equipment", "e1").contains(stands), "{repeated}");
         assert_eq!(shop.conflicts().len(), 1, "what lost is kept");
+    }
+}
+
+/// WIRES 4 (2): it was made, and somebody removed it before we heard so. A create that leaves for the first time makes it anew.
+#[test]
+fn arxos_leaves_removed_what_a_repeated_create_made() {
+    for repeated in [true, false] {
+        let mut shop = arx(Strategy::ClientWins);
+        shop.creates("equipment", "e1", r#"{"name":"mine"}"#);
+        if repeated {
+            shop.server.loses(r#""name":"mine""#);
+        }
+        let gone = r#"{"error":"deleted","code":"conflict","server_version":null}"#;
+        shop.server.says(r#""name":"mine""#, 409, gone);
+        if !repeated {
+            shop.server.says(r#""force":true"#, 200, &machine("e1", 3, "mine"));
+        }
+        shop.drains();
+        assert_eq!(shop.get("equipment", "e1").is_none(), repeated);
+        assert_eq!(shop.conflicts().len(), usize::from(repeated), "P18: what lost is kept");
     }
 }
 

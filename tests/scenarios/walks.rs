@@ -14,10 +14,10 @@ use crate::till::{RETRY, Till, doc, refused};
 use crate::world::Server;
 
 /// SplitMix64: the same walk for the same seed.
-struct Dice(u64);
+pub(crate) struct Dice(pub(crate) u64);
 
 impl Dice {
-    fn roll(&mut self, sides: u64) -> u64 {
+    pub(crate) fn roll(&mut self, sides: u64) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -25,7 +25,7 @@ impl Dice {
         (z ^ (z >> 31)) % sides
     }
 
-    fn one_in(&mut self, sides: u64) -> bool {
+    pub(crate) fn one_in(&mut self, sides: u64) -> bool {
         self.roll(sides) == 0
     }
 }
@@ -40,7 +40,7 @@ struct Walk {
 }
 
 /// Walks of each kind; `HOLDFAST_WALKS=n` for more.
-fn seeds() -> u64 {
+pub(crate) fn seeds() -> u64 {
     std::env::var("HOLDFAST_WALKS").ok().and_then(|it| it.parse().ok()).unwrap_or(40)
 }
 

@@ -311,6 +311,13 @@ impl Clock for Time {
 #[derive(Default)]
 pub(crate) struct Lots(Cell<u64>);
 
+impl Lots {
+    /// Other numbers for each device.
+    pub(crate) fn of(device: u32) -> Self {
+        Self(Cell::new(u64::from(device) << 32))
+    }
+}
+
 impl Rng for Lots {
     fn next(&self) -> u64 {
         self.0.set(self.0.get() + 1);

@@ -255,7 +255,9 @@ impl Draft<'_> {
             return self.decide_without_base(seq);
         };
         let rules = self.rules.of(&key.collection);
-        let verdict = if self.is_given_up(op, &base) {
+        // A create that may have been applied before, and found a tombstone, was removed since: it is no new record.
+        let made_before = self.repeated && op.is_create() && base.presence == Presence::Deleted;
+        let verdict = if made_before || self.is_given_up(op, &base) {
             Verdict::TakeTheirs
         } else {
             let moved =
