@@ -4,7 +4,7 @@
 use crate::model::Set;
 
 use super::read::{self, Read};
-use super::{Key, Part, entity, text};
+use super::{Key, Part, entity, reserve, text};
 use crate::model::references::named_by;
 use crate::model::scan::Reader;
 use crate::model::{EntityKey, Need, OpState, Operation, Parked, Root, Snapshot, Unreadable, Wall};
@@ -49,8 +49,8 @@ pub struct RowText {
 /// use holdfast::layout::Gather;
 /// use holdfast::model::{Need, Root};
 /// let mut gather = Gather::new(Need::only(vec![Root::Outbox]));
-/// let queries = gather.queries(); // first the database's own state
-/// assert_eq!(queries.len(), 1);
+/// let queries = gather.queries(); // first the database's own state, and whether its reserve is drawn on
+/// assert_eq!(queries.len(), 2);
 /// for query in queries {
 ///     gather.feed(&query, Vec::new());
 /// }
@@ -84,7 +84,8 @@ impl Gather {
             touched: Set::new(),
             began: false,
         };
-        gather.get("meta", vec![text("state")]);
+        gather.get("meta", reserve::state());
+        gather.get("meta", reserve::marker());
         gather
     }
 
@@ -127,7 +128,15 @@ impl Gather {
 
     /// What was collected.
     #[must_use]
-    pub fn into_snapshot(self) -> Snapshot {
+    pub fn into_snapshot(mut self) -> Snapshot {
+        if let Some(left) = self.snapshot.spares {
+            // Every spare term that is gone was taken by somebody.
+            let meta = &mut self.snapshot.meta;
+            meta.term.0 += meta.reserve.saturating_sub(left);
+            if self.need.roots.contains(&Root::Balance) {
+                self.snapshot.meta.counts = self.snapshot.recounted();
+            }
+        }
         self.snapshot
     }
 
@@ -166,8 +175,10 @@ impl Gather {
         };
         match store {
             "meta" => {
-                self.snapshot.meta = self.read(store, &row, read::meta).unwrap_or_default();
-                self.begin();
+                if *key == reserve::state() {
+                    self.snapshot.meta = self.read(store, &row, read::meta).unwrap_or_default();
+                    self.begin();
+                }
             }
             "records" => {
                 if let Some(record) = self.read(store, &row, read::record) {
@@ -204,7 +215,15 @@ impl Gather {
 
     fn missing(&mut self, store: &'static str, key: &Key) {
         match (store, key.as_slice()) {
-            ("meta", _) => self.begin(),
+            ("meta", _) if *key == reserve::state() => self.begin(),
+            // The state was fed before.
+            ("meta", _) if self.snapshot.meta.reserve > 0 => {
+                self.snapshot.spares = Some(0);
+                self.scan(store, None, reserve::spares());
+                if self.need.roots.contains(&Root::Balance) {
+                    self.scan("outbox", None, Vec::new());
+                }
+            }
             ("records", [Part::Text(collection), Part::Text(id)]) => {
                 self.alias(&EntityKey::new(&**collection, &**id));
             }
@@ -284,7 +303,7 @@ impl Gather {
                     }
                 }
                 Root::Quarantine(place) => self.get("quarantine", vec![text(place)]),
-                Root::Named(_) | Root::Bases => {}
+                Root::Named(_) | Root::Bases | Root::Balance => {}
                 Root::Op(id) => {
                     self.scan("outbox", Some("ids"), vec![text(id.to_string())]);
                     self.get("settled", vec![text(id.to_string())]);
@@ -447,6 +466,7 @@ impl Gather {
                 let Some(record) = self.read(store, row, read::record) else { return };
                 self.snapshot.records.insert(record.key.clone(), record);
             }
+            "meta" => self.snapshot.spares = self.snapshot.spares.map(|left| left + 1),
             "journal" => {
                 let Some(line) = self.read(store, row, read::journal) else { return };
                 self.snapshot.journal.insert(line.line, line);

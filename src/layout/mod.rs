@@ -7,6 +7,7 @@
 mod file;
 mod gather;
 mod read;
+mod reserve;
 mod rows;
 mod write;
 

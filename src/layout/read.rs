@@ -548,6 +548,7 @@ pub(super) fn meta(from: &mut Reader<'_>) -> Option<Meta> {
             "aliases" => meta.aliases = from.number()?,
             "settled" => meta.settled = from.number()?,
             "quarantine" => meta.quarantine = quarantine(from)?,
+            "reserve" => meta.reserve = from.number()?,
             "counts" => meta.counts = counts(from)?,
             _ => from.skip()?,
         }

@@ -1,7 +1,7 @@
 //! From a changeset to rows.
 
 use super::write::{self, Write, text_of};
-use super::{Key, Part, entity, text};
+use super::{Key, Part, entity, reserve, text};
 use crate::model::{Changeset, OpState, Operation};
 
 /// A row to store.
@@ -74,7 +74,8 @@ fn operation(op: &Operation) -> RowChange {
 pub fn changes(set: &Changeset) -> Vec<RowChange> {
     let mut rows = Vec::new();
     let delete = |store, key| RowChange::Delete { store, key };
-    rows.extend(set.meta.iter().map(|meta| put("meta", vec![text("state")], meta, write::meta)));
+    rows.extend(set.meta.iter().map(|meta| put("meta", reserve::state(), meta, write::meta)));
+    rows.extend(set.reserve.into_iter().flat_map(reserve::changes));
     rows.extend(set.finished().map(|seq| delete("outbox", vec![Part::Number(seq.0)])));
     rows.extend(set.drop_records.iter().map(|key| delete("records", entity(key))));
     rows.extend(
@@ -125,7 +126,6 @@ mod tests {
     use super::super::read::{self, Read};
     use super::super::{file_text, read_file};
     use super::*;
-    use crate::model::JournalLine;
     use crate::model::edit;
     use crate::model::scan::Reader;
     use crate::model::{
@@ -134,6 +134,7 @@ mod tests {
         OpId, OutboxFile, Owner, Parked, Path, Presence, Priority, Quarantine, Record, Resolve,
         Resolved, Scope, Sent, Seq, Settled, Shadow, Slot, Stamp, Term, Unreadable, Version, Wall,
     };
+    use crate::model::{JournalLine, Reserve};
 
     const NOW: u64 = 1_763_650_000_000;
     const SEED: IdSeed = IdSeed { at: Wall(NOW), random: [1, 2, 3, 4, 5, 6, 0, 0, 0, 0] };
@@ -369,6 +370,7 @@ mod tests {
             journal: 20,
             aliases: 1,
             quarantine: Quarantine { rows: 1, bytes: 6 },
+            reserve: 128,
             ..Meta::default()
         };
         meta.counts.accepted = 1;
@@ -464,7 +466,12 @@ mod tests {
                     "cursors",
                 ),
             ),
-            ("meta", named(&["the database's own state"], "meta")),
+            ("meta", {
+                let mut rows = named(&["the database's own state"], "meta");
+                let names = ["the marker: what never left is not sealed", "a spare term"];
+                rows.extend(names.into_iter().zip(reserve::changes(Reserve::Fill)));
+                rows
+            }),
             ("journal", named(&["one line"], "journal")),
             ("quarantine", named(&["a change that could not be read"], "quarantine")),
             ("aliases", named(&["from the server's id to the own"], "aliases")),
@@ -765,7 +772,14 @@ At most 10,000 operations and 64 MiB. A member that nobody knows is passed over;
             "cursors",
             "Where the pull of a scope stands. Written together with a page, and when a scope is added, used or evicted.",
         ),
-        ("meta", "One row. `counts` are both sides of the balance (R10)."),
+        (
+            "meta",
+            "The database's own state in one row; `counts` are both sides of the balance (R10). Beside it the reserve, which is \
+             written with the first term: a marker and `reserve` spare terms, numbered from 1 (R27). Where `reserve` says that they \
+             were written and the marker is not there, the outbox drains by deletions alone: the term is that of the row and one \
+             for each spare term that is gone, the balance is that of the rows of the outbox, `commits` stands still, and what is \
+             queued counts as sealed.",
+        ),
         ("journal", "How operations ended, for support, by line. Holds no field values."),
         ("quarantine", "What could not be read, as it was, by place."),
         ("aliases", "From collection and server's id to the own id. Never deleted."),

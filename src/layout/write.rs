@@ -480,6 +480,9 @@ pub(super) fn meta(out: &mut Out, meta: &Meta) {
         out.number("bytes", meta.quarantine.bytes);
         out.close();
     }
+    if meta.reserve > 0 {
+        out.number("reserve", meta.reserve);
+    }
     out.name("counts");
     out.open();
     let counts = &meta.counts;

@@ -13,8 +13,8 @@ use crate::layout::{Part, Row, RowChange};
 use crate::model::{
     Asks, Assumed, Before, Changeset, Conflict, ConflictId, ConflictKind, Cursor, CursorRow,
     DeviceId, Document, Durability, EntityKey, Fate, IdSeed, Intent, JournalLine, Meta, Millis,
-    Need, OpId, OpState, Operation, Owner, Parked, Presence, Priority, Record, Root, Scope, Seq,
-    Settled, Snapshot, Stamp, Term, Unreadable, Verb, Wall,
+    Need, OpId, OpState, Operation, Owner, Parked, Presence, Priority, Record, Reserve, Root,
+    SPARE_TERMS, Scope, Seq, Settled, Snapshot, Stamp, StoreError, Term, Unreadable, Verb, Wall,
 };
 use crate::port::RawStore;
 
@@ -33,6 +33,19 @@ pub trait Bench {
         store: &Self::Store,
         change: RowChange,
     ) -> impl Future<Output = ()>;
+    /// Takes all space away, or gives it back; whether that can be done here.
+    fn set_space(&self, _: &Self::Store, _: HasSpace) -> bool {
+        false
+    }
+}
+
+/// Whether anything can be stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HasSpace {
+    /// As ever.
+    Yes,
+    /// Not a byte: the quota is reached.
+    No,
 }
 
 /// Makes the tests of a backend: `store_contract!(blocking Bench)` for futures that are ready at once,
@@ -63,6 +76,9 @@ macro_rules! store_contract {
             all_is_there_after_reopening
             a_dropped_commit_leaves_all_or_nothing
             documents_come_back_as_they_were
+            what_is_left_of_the_reserve_says_the_term
+            the_balance_of_an_outbox_that_drains_is_that_of_its_rows
+            without_space_deletions_commit_and_nothing_else
         }
     };
     (@each $kind:ident $bench:expr; $($law:ident)*) => {
@@ -785,6 +801,84 @@ pub async fn documents_come_back_as_they_were<B: Bench>(bench: &B) {
     bench.close(store).await;
 }
 
+/// R27, R21: the marker says whether it drains, and every spare term that is gone is one.
+pub async fn what_is_left_of_the_reserve_says_the_term<B: Bench>(bench: &B) {
+    let store = bench.open("reserve").await;
+    let seen = read(&store, Need::default()).await;
+    assert_eq!((seen.spares, seen.meta.term), (None, Term(0)), "nobody has led");
+    let mut full = ops([]);
+    full.meta = Some(Meta { term: Term(4), reserve: SPARE_TERMS, ..meta(0, 0) });
+    full.reserve = Some(Reserve::Fill);
+    write(&store, full.clone()).await;
+    let draw = |reserve| {
+        let mut set = Changeset::default();
+        set.reserve = Some(reserve);
+        set
+    };
+    for (reserve, spares, term) in [
+        (None, None, 4),
+        (Some(Reserve::Draw), Some(SPARE_TERMS), 4),
+        (Some(Reserve::Draw), Some(SPARE_TERMS), 4),
+        (Some(Reserve::DrawTerm(SPARE_TERMS)), Some(SPARE_TERMS - 1), 5),
+        (Some(Reserve::DrawTerm(SPARE_TERMS)), Some(SPARE_TERMS - 1), 5),
+        (Some(Reserve::DrawTerm(SPARE_TERMS - 1)), Some(SPARE_TERMS - 2), 6),
+    ] {
+        if let Some(reserve) = reserve {
+            write(&store, draw(reserve)).await;
+        }
+        let seen = read(&store, Need::default()).await;
+        assert_eq!((seen.spares, seen.meta.term), (spares, Term(term)), "{reserve:?}");
+    }
+    if let Some(meta) = &mut full.meta {
+        meta.term = Term(6);
+    }
+    write(&store, full).await;
+    let seen = read(&store, Need::default()).await;
+    assert_eq!((seen.spares, seen.meta.term), (None, Term(6)));
+    bench.close(store).await;
+}
+
+/// R27, R10: what was taken out without being counted is applied.
+pub async fn the_balance_of_an_outbox_that_drains_is_that_of_its_rows<B: Bench>(bench: &B) {
+    let store = bench.open("drained-balance").await;
+    let mut set = ops((1..=3).map(|seq| op(seq, &key("a"))));
+    set.meta = Some(Meta { reserve: SPARE_TERMS, ..meta(3, 0) });
+    set.reserve = Some(Reserve::Fill);
+    write(&store, set).await;
+    let mut drained = Changeset::default();
+    drained.drain_op(Seq(1));
+    drained.drain_op(Seq(3));
+    drained.reserve = Some(Reserve::Draw);
+    write(&store, drained).await;
+    let said = |seen: &Snapshot| (seen.meta.counts.pending, seen.meta.counts.applied);
+    assert_eq!(said(&read(&store, Need::default()).await), (3, 0), "as it was written");
+    let seen = read(&store, Need::only(vec![Root::Balance])).await;
+    assert_eq!((said(&seen), seqs(&seen)), ((1, 2), vec![2]));
+    bench.close(store).await;
+}
+
+/// R27: measured in Chromium: at full quota a transaction with a put fails at its commit, one of deletions does not.
+pub async fn without_space_deletions_commit_and_nothing_else<B: Bench>(bench: &B) {
+    let store = bench.open("no-space").await;
+    write(&store, ops((1..=2).map(|seq| op(seq, &key("a"))))).await;
+    if bench.set_space(&store, HasSpace::No) {
+        let mut both = ops([op(3, &key("a"))]);
+        both.drain_op(Seq(1));
+        let refused = store.run(&STRICT, Need::default(), &mut |_| both.clone()).await;
+        assert_eq!(refused, Err(StoreError::Full));
+        let outbox = Need::only(vec![Root::Outbox]);
+        assert_eq!(seqs(&read(&store, outbox.clone()).await), [1, 2], "nothing of it");
+        let mut gone = Changeset::default();
+        gone.drain_op(Seq(1));
+        write(&store, gone).await;
+        assert_eq!(seqs(&read(&store, outbox.clone()).await), [2]);
+        assert!(bench.set_space(&store, HasSpace::Yes));
+        write(&store, both).await;
+        assert_eq!(seqs(&read(&store, outbox).await), [2, 3]);
+    }
+    bench.close(store).await;
+}
+
 #[cfg(test)]
 mod tests {
     use std::cell::RefCell;
@@ -806,6 +900,10 @@ mod tests {
         async fn close(&self, _: MemoryStore) {}
         async fn change(&self, _: &str, store: &MemoryStore, change: RowChange) {
             store.disk().borrow_mut().change(change);
+        }
+        fn set_space(&self, store: &MemoryStore, space: HasSpace) -> bool {
+            store.disk().borrow_mut().set_full(space == HasSpace::No);
+            true
         }
     }
 

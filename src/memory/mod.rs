@@ -20,6 +20,7 @@ type Entries = Map<(Key, Key), ()>;
 pub struct Disk {
     stores: Map<&'static str, Map<Key, Row>>,
     indexes: Map<(&'static str, &'static str), Entries>,
+    full: bool,
 }
 
 impl Disk {
@@ -74,11 +75,24 @@ impl Disk {
         }
     }
 
+    /// Lets nothing be stored any more, or again. Deletions commit all the same, as in a browser whose quota is reached.
+    pub fn set_full(&mut self, full: bool) {
+        self.full = full;
+    }
+
     /// Writes a changeset, all of it.
-    pub fn write(&mut self, changes: &Changeset) {
-        for change in layout::changes(changes) {
-            self.change(change);
+    ///
+    /// # Errors
+    /// [`StoreError::Full`], with nothing changed.
+    pub fn write(&mut self, changes: &Changeset) -> Result<(), StoreError> {
+        let steps = layout::changes(changes);
+        if self.full && steps.iter().any(|step| matches!(step, RowChange::Put { .. })) {
+            return Err(StoreError::Full);
         }
+        for step in steps {
+            self.change(step);
+        }
+        Ok(())
     }
 
     /// Reads what a need asks for.
@@ -163,8 +177,7 @@ impl RawStore for MemoryStore {
     ) -> Result<(), StoreError> {
         let snapshot = self.disk.borrow().snapshot(need);
         let changes = decide(&snapshot);
-        self.disk.borrow_mut().write(&changes);
-        Ok(())
+        self.disk.borrow_mut().write(&changes)
     }
 
     async fn read(&self, need: Need) -> Result<Snapshot, StoreError> {

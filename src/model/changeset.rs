@@ -7,13 +7,16 @@ use serde::{Deserialize, Serialize};
 use super::conflict::Conflict;
 use super::entity::{EntityKey, Record, Version};
 use super::ids::{ConflictId, DeviceId, Epoch, IdSeed, OpId, Seq, Term};
-use super::operation::{Fate, Operation};
+use super::operation::{Fate, OpState, Operation, Parked};
 use super::references::References;
 use super::remote::{Cursor, Scope};
 use super::time::{Ahead, Millis, Stamp, Wall};
 
 /// The format of rows that this release writes.
 pub const FORMAT: u32 = 1;
+
+/// How many spare terms a reserve has: tabs that can take the lead, one after another, while nothing can be written (R27).
+pub const SPARE_TERMS: u64 = 128;
 
 /// What a transaction reads: roots, and the edges to follow inside the transaction (R23).
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -88,6 +91,8 @@ pub enum Root {
     Named(Map<String, References>),
     /// With [`Root::Ready`]: the records of what leaves.
     Bases,
+    /// The balance as it is now. While nothing can be written (R27) the rows of the outbox are counted for it.
+    Balance,
 }
 
 impl Need {
@@ -129,13 +134,38 @@ pub struct Snapshot {
     pub unreadable: Vec<Unreadable>,
     /// The places of what is in quarantine, of those that were looked for.
     pub kept_aside: Set<String>,
+    /// While the reserve is drawn on (R27), the spare terms that are left of it. Every operation that may leave counts as sealed
+    /// then, with the content that is stored.
+    pub spares: Option<u64>,
 }
 
 impl Snapshot {
+    /// Whether the outbox drains by deletions alone: nothing else may be written then (R27).
+    #[must_use]
+    pub fn is_draining(&self) -> bool {
+        self.spares.is_some()
+    }
+
     /// Whether the database's own state was read, or is not there yet.
     #[must_use]
     pub fn has_state(&self) -> bool {
         !self.unreadable.iter().any(|row| row.place.starts_with("meta/"))
+    }
+
+    /// The balance with the outbox as its rows are, all of which were read. Where some were taken out without being counted, while
+    /// nothing could be written (R27), the server has them: nothing else is taken out so.
+    #[must_use]
+    pub fn recounted(&self) -> Counts {
+        let mut rows = Counts::default();
+        self.ops.values().for_each(|op| rows.weigh(op, 1));
+        // What cannot be read is there.
+        let broken = self.unreadable.iter().filter(|row| row.place.starts_with("outbox/")).count();
+        let Counts { in_flight, bytes, .. } = rows;
+        let counts = self.meta.counts;
+        let pending = rows.pending + broken as u64;
+        let applied = counts.applied + counts.pending.saturating_sub(pending);
+        let pending = counts.pending.min(pending);
+        Counts { applied, pending, in_flight, bytes, ..counts }
     }
 
     /// The operation of this id, or the one that it was folded into.
@@ -226,6 +256,9 @@ pub struct Meta {
     /// What could not be read.
     #[serde(default, skip_serializing_if = "Quarantine::is_empty")]
     pub quarantine: Quarantine,
+    /// The spare terms that were written ahead; none in a database that nobody has led yet (R27).
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub reserve: u64,
     /// Both sides of the balance (R10).
     #[serde(default)]
     pub counts: Counts,
@@ -250,6 +283,7 @@ impl Default for Meta {
             aliases: 0,
             settled: 0,
             quarantine: Quarantine::default(),
+            reserve: 0,
             counts: Counts::default(),
         }
     }
@@ -356,6 +390,25 @@ impl Counts {
     pub fn in_outbox(&self) -> u64 {
         self.pending + self.blocked + self.parked
     }
+
+    /// Counts an operation in, or out.
+    pub fn weigh(&mut self, op: &Operation, sign: i64) {
+        let slot = match &op.state {
+            OpState::Queued { .. } | OpState::Acked { .. } => &mut self.pending,
+            OpState::InFlight { .. } => {
+                self.in_flight = self.in_flight.saturating_add_signed(sign);
+                &mut self.pending
+            }
+            OpState::Blocked { .. } => &mut self.blocked,
+            OpState::Parked(Parked::Conflicted(_) | Parked::Rejected { .. }) => &mut self.parked,
+            OpState::Parked(Parked::HandedOver) => &mut self.handed_over,
+        };
+        *slot = slot.saturating_add_signed(sign);
+        if op.state != OpState::Parked(Parked::HandedOver) {
+            let bytes = i64::try_from(op.bytes()).unwrap_or(i64::MAX);
+            self.bytes = self.bytes.saturating_add_signed(sign * bytes);
+        }
+    }
 }
 
 /// What is kept of an operation that ended (R9), so that its outcome is known in any tab at any later time.
@@ -452,6 +505,18 @@ pub struct JournalLine {
     pub fate: Fate,
 }
 
+/// What becomes of the reserve: rows that are written ahead, so that deleting them says something when nothing can be written
+/// (R27). The marker says that what never left is not sealed; each spare term is worth one change of the lead.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reserve {
+    /// The marker and all spare terms are stored.
+    Fill,
+    /// The marker is deleted.
+    Draw,
+    /// The marker is deleted, and this spare term: whoever does it leads.
+    DrawTerm(u64),
+}
+
 /// What a transaction writes: completely or not at all.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Changeset {
@@ -483,7 +548,9 @@ pub struct Changeset {
     pub drop_journal: Vec<u64>,
     /// What could not be read.
     pub quarantine: Vec<Unreadable>,
-    /// Operations that ended. Private: only [`Changeset::finish_op`] fills it.
+    /// What becomes of the reserve.
+    pub reserve: Option<Reserve>,
+    /// Operations that ended. Private: only [`Changeset::finish_op`] and [`Changeset::drain_op`] fill it.
     finished: Vec<Seq>,
 }
 
@@ -532,6 +599,12 @@ impl Changeset {
         };
         self.settled.extend(op.folded.iter().map(|id| Settled::new(*id, folded.clone(), at)));
         self.settled.push(Settled::new(op.id, fate, at));
+    }
+
+    /// Takes an operation that the server has out of the outbox while nothing can be written (R27). Its journal line and its
+    /// settled row follow with the first transaction that has space: whoever drains keeps the operation until then.
+    pub fn drain_op(&mut self, seq: Seq) {
+        self.finished.push(seq);
     }
 
     /// The operations that ended, by place. A place that was given to a successor is stored, not deleted.
@@ -593,6 +666,33 @@ impl<T> Decision<T> {
     /// Writes nothing.
     pub fn nothing(output: T) -> Self {
         Self { changes: Changeset::nothing(), output }
+    }
+}
+
+/// What a platform says of the space of a database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Space {
+    /// Bytes in use.
+    pub usage: u64,
+    /// Bytes that may be used.
+    pub quota: u64,
+}
+
+/// How much of the space may be in use, in percent, before pulls stop (P27).
+const PULL_LIMIT: u64 = 70;
+
+impl Space {
+    /// Whether there is room for what can be pulled again. The rest is kept for what the user does, and for what the server says of
+    /// that.
+    ///
+    /// ```
+    /// use holdfast::model::Space;
+    /// assert!(Space { usage: 70, quota: 100 }.has_room_to_pull());
+    /// assert!(!Space { usage: 71, quota: 100 }.has_room_to_pull());
+    /// ```
+    #[must_use]
+    pub fn has_room_to_pull(self) -> bool {
+        self.usage.saturating_mul(100) <= self.quota.saturating_mul(PULL_LIMIT)
     }
 }
 

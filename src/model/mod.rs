@@ -20,7 +20,7 @@ pub mod transfer;
 
 pub use changeset::{
     Changeset, Counts, Ctx, CursorRow, Decision, Durability, FORMAT, JournalLine, Meta, Need,
-    Quarantine, Root, Settled, Snapshot, Unreadable, Verb, own_key,
+    Quarantine, Reserve, Root, SPARE_TERMS, Settled, Snapshot, Space, Unreadable, Verb, own_key,
 };
 pub use conflict::{Answer, Asks, Choice, Conflict, ConflictKind, Decider, Resolved, Side};
 pub use edit::{Edit, Path};

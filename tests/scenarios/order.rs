@@ -271,7 +271,7 @@ fn a_claim_does_not_look_at_what_is_blocked() {
         let mut s = s;
         s.ops.extend(till.all().ops.into_iter().filter(|(_, op)| op.id == customer));
         let decision = holdfast::plan::write::write(&s, &request, &till.rules, &ctx);
-        till.disk.write(&decision.changes);
+        till.disk.write(&decision.changes).unwrap();
     }
     laws.check(&till.disk, &till.rules);
     till.laws = laws;

@@ -17,7 +17,7 @@ impl Till {
         ]));
         let decision = tidy(&s, keep, &ctx);
         // The laws count what ended by its rows: those are what is forgotten here.
-        self.disk.write(&decision.changes);
+        self.disk.write(&decision.changes).unwrap();
         decision.output
     }
 }

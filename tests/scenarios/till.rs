@@ -168,7 +168,7 @@ impl Till {
     }
 
     pub(crate) fn commits(&mut self, changes: &holdfast::model::Changeset) {
-        self.disk.write(changes);
+        self.disk.write(changes).unwrap();
         self.laws.check(&self.disk, &self.rules);
     }
 
