@@ -48,6 +48,8 @@ pub enum Bug {
     GroupTorn,
     /// What a verdict says during a full pull goes into the generation that is shown, alone.
     OneGeneration,
+    /// A write goes into an operation while the outbox drains by deletions alone.
+    FoldsWhileDraining,
 }
 
 impl Bug {
@@ -75,6 +77,7 @@ impl Bug {
         (Self::NewestFolded, "counters folded by the newer value"),
         (Self::GroupTorn, "group torn"),
         (Self::OneGeneration, "settle in one generation only"),
+        (Self::FoldsWhileDraining, "folded into while it drains"),
     ];
 }
 

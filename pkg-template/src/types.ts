@@ -950,6 +950,10 @@ export interface Scopes {
 /**
  * What is going on. `since` is ms since 1970.
  *
+ * `storage-full`: the device has no room, or little. From 70 % of the quota on nothing more is pulled, where the browser tells; writes
+ * go on. At the quota writes are refused with `"storage-full"`, and what waits reaches the server all the same. With room again
+ * everything goes on by itself.
+ *
  * @example
  * const { kind, outbox } = sync.status.getSnapshot();
  * badge.textContent = kind === "synced" ? "all sent" : `${outbox.pending} waiting`;
@@ -1234,6 +1238,8 @@ export interface AuthRequired {
  * `lost` while the database is open means that this manager can do no more: open it anew. `lost` right after `open` means that
  * the browser had deleted the database: what was not sent is gone, writes are accepted, and `restored` follows when
  * everything has been pulled again.
+ *
+ * `full`: there is no room, or little (see `Status`); `restored` follows when there is some again.
  *
  * @example
  * sync.on("storage", (notice) => { if (notice.kind === "superseded") location.reload(); });

@@ -19,7 +19,7 @@ pub use locks::BrowserLeadership;
 pub use marker::{mark, marker};
 pub use rng::BrowserRng;
 pub use signals::{Lifecycle, Signals};
-pub use storage::{Estimate, estimate, persist, persisted};
+pub use storage::{estimate, persist, persisted};
 
 use js_sys::Reflect;
 use wasm_bindgen::JsValue;

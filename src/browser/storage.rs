@@ -4,20 +4,13 @@ use js_sys::{Function, Promise, Reflect};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
 
-/// What the browser grants an origin.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Estimate {
-    /// Bytes in use.
-    pub usage: u64,
-    /// Bytes that may be used.
-    pub quota: u64,
-}
+use crate::model::Space;
 
 /// Bytes used and allowed, where the browser tells.
-pub async fn estimate() -> Option<Estimate> {
+pub async fn estimate() -> Option<Space> {
     let answer = call("estimate").await?;
     let bytes = |member: &str| Some(Reflect::get(&answer, &member.into()).ok()?.as_f64()? as u64);
-    Some(Estimate { usage: bytes("usage")?, quota: bytes("quota")? })
+    Some(Space { usage: bytes("usage")?, quota: bytes("quota")? })
 }
 
 /// Whether the browser keeps the data when space runs short, where it tells.

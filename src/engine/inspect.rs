@@ -7,7 +7,7 @@ use super::watch::{Commit, Event};
 use super::{Engine, watch};
 use crate::model::{
     Conflict, ConflictId, Counts, Document, EntityKey, Fate, Millis, Need, OpId, OpState,
-    Operation, Parked, Path, Presence, Record, Root, Scope, Snapshot, SyncError, Term,
+    Operation, Outcome, Parked, Path, Presence, Record, Root, Scope, Snapshot, SyncError, Term,
 };
 use crate::port::{Clock, Host, RawStore};
 use crate::query::{Aggregate, Query, Totals, place_text, select};
@@ -296,7 +296,7 @@ impl<H: Host> Engine<H> {
     /// Both sides of the balance (R10).
     pub async fn audit(&self) -> Result<Counts, SyncError> {
         self.check_open()?;
-        Ok(self.snapshot(Need::default()).await?.meta.counts)
+        Ok(self.snapshot(Need::only(vec![Root::Balance])).await?.meta.counts)
     }
 
     /// How an operation ended; waits while it is on its way, in any tab, after any restart (R9).
@@ -305,8 +305,13 @@ impl<H: Host> Engine<H> {
         loop {
             self.check_open()?;
             let rung = self.commits.rung();
+            if let Some(verdict) = self.drained(id) {
+                return Ok(verdict);
+            }
             let s = self.snapshot(Need::only(vec![Root::Op(id)])).await?;
             match verdict(&s, id) {
+                // How it ended is known to the leader alone, until there is space to write it down (R27).
+                Known::Ended(Verdict::Unknown) if s.is_draining() => rung.await,
                 Known::Ended(Verdict::Conflict(conflict)) => {
                     // What the resolver is still asked about may yet be settled without a person.
                     let asked = self.snapshot(Need::only(vec![Root::Conflict(conflict)])).await?;
@@ -320,6 +325,16 @@ impl<H: Host> Engine<H> {
                 Known::OnItsWay => rung.await,
             }
         }
+    }
+
+    /// What this tab knows of an operation that drained (R27).
+    fn drained(&self, id: OpId) -> Option<Verdict> {
+        let drain = self.drain.borrow();
+        let version = match drain.as_ref()?.applied(id)? {
+            Outcome::Applied { version, .. } => version.as_ref().map(crate::model::Version::text),
+            Outcome::Conflict { .. } | Outcome::Rejected { .. } | Outcome::Retry { .. } => None,
+        };
+        Some(Verdict::Applied { version, server_id: None })
     }
 
     /// Tells this tab of events. Returns what [`Engine::unsubscribe`] takes.
@@ -336,8 +351,8 @@ impl<H: Host> Engine<H> {
     pub async fn heard_commit(&self, commit: watch::Commit) -> Result<(), SyncError> {
         let touched = commit.changed.iter().chain(&commit.touched);
         self.tables.borrow_mut().note(&commit.numbers, touched);
-        let meta = self.snapshot(Need::default()).await?.meta;
-        self.remember(meta);
+        self.look_again().await?;
+        self.drained_from_tables(&commit.changed);
         let Commit { wrote, .. } = commit;
         self.watch.tell(&Event::Remote(commit));
         self.commits.ring();

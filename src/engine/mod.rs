@@ -2,6 +2,7 @@
 //! `engine/x.rs` does.
 
 mod asks;
+mod drain;
 mod inspect;
 mod lead;
 mod lost;
@@ -35,10 +36,13 @@ pub use write::WriteRequest;
 
 use crate::model::{
     Changeset, Code, Conflict, ConflictId, Ctx, Decision, EntityKey, Halt, IdSeed, Meta, Millis,
-    Mono, Need, Owner, Path, Rules, Scope, Snapshot, StoreError, SyncError, Term, Verb,
+    Mono, Need, Owner, Path, Reserve, Root, Rules, Scope, Snapshot, StoreError, SyncError, Term,
+    Verb,
 };
 use crate::plan::Deposed;
+use crate::plan::drain::Drain;
 use crate::plan::push::Room;
+use crate::planted::{self, Bug};
 use crate::port::{Clock, Host, Remote, Rng, Store};
 use crate::schedule::{Scheduler, Signal, Timing};
 use tables::Tables;
@@ -101,6 +105,8 @@ pub struct Engine<H: Host> {
     tables: RefCell<Tables>,
     /// Commits of this tab that nobody was told of: their numbers, and the records.
     untold: RefCell<(Vec<u64>, Set<EntityKey>)>,
+    /// What this tab knows of an outbox that drains while nothing can be written (R27).
+    drain: RefCell<Option<Drain>>,
 }
 
 impl<H: Host> Engine<H> {
@@ -109,15 +115,16 @@ impl<H: Host> Engine<H> {
         config.rules.wire = host.remote().capabilities();
         let snapshot = {
             use crate::port::RawStore;
-            host.store().read(Need::default()).await?
+            host.store().read(Need::only(vec![Root::Balance])).await?
         };
         let limits = config.rules.limits;
         let room = Room { operations: limits.batch_operations, bytes: limits.batch_bytes };
+        let phase = Phase { draining: snapshot.is_draining(), ..Phase::default() };
         let engine = Rc::new(Self {
             scheduler: RefCell::new(Scheduler::new(config.timing)),
             watch: Watch::default(),
             meta: RefCell::new(snapshot.meta),
-            phase: RefCell::new(Phase::default()),
+            phase: RefCell::new(phase),
             signals: Bell::default(),
             commits: Bell::default(),
             cycles: Bell::default(),
@@ -134,6 +141,7 @@ impl<H: Host> Engine<H> {
             looked_at: RefCell::new(Map::new()),
             tables: RefCell::default(),
             untold: RefCell::default(),
+            drain: RefCell::default(),
             config,
             host,
         });
@@ -198,8 +206,31 @@ impl<H: Host> Engine<H> {
         Ctx { now, term, ids: IdSeed { at: now, random }, jitter: self.host.rng().next() }
     }
 
-    /// One transaction with an output.
+    /// One transaction with an output. While the outbox drains there is no space for it, whether there would be some or not: what
+    /// counts as sealed may not change (R27).
     async fn commit<T>(
+        &self,
+        verb: &Verb,
+        need: Need,
+        mut decide: impl FnMut(&Snapshot) -> Decision<T>,
+    ) -> Result<T, SyncError> {
+        let (mut output, mut full) = (None, false);
+        let mut decide = |snapshot: &Snapshot| {
+            let decision = decide(snapshot);
+            let folds = planted::has(Bug::FoldsWhileDraining) && verb.name == "write";
+            full = snapshot.is_draining() && !decision.changes.is_empty() && !folds;
+            output = Some(decision.output);
+            if full { Changeset::nothing() } else { decision.changes }
+        };
+        self.transact(verb, need, &mut decide).await?;
+        if full {
+            return Err(StoreError::Full.into());
+        }
+        output.ok_or_else(|| StoreError::Lost.into())
+    }
+
+    /// The same for the verbs of an outbox that drains.
+    async fn commit_draining<T>(
         &self,
         verb: &Verb,
         need: Need,
@@ -235,14 +266,19 @@ impl<H: Host> Engine<H> {
         let began = self.host.clock().mono();
         // What a user waits for is worth a place in the profile.
         let spell = (verb.name == "write").then(|| self.begin("commit"));
-        let mut stored = None;
+        let (mut stored, mut draining) = (None, false);
         let result = self
             .host
             .store()
             .commit(verb, need, |snapshot| {
                 let mut changes = decide(snapshot);
-                // Every commit is counted, so that nobody misses one.
-                if changes.meta.is_none() && !changes.is_empty() {
+                draining = match changes.reserve {
+                    Some(Reserve::Fill) => false,
+                    Some(Reserve::Draw | Reserve::DrawTerm(_)) => true,
+                    None => snapshot.is_draining(),
+                };
+                // Every commit is counted, so that nobody misses one; but for those that cannot write (R27).
+                if changes.meta.is_none() && !changes.is_empty() && !draining {
                     let commits = snapshot.meta.commits + 1;
                     changes.meta = Some(Meta { commits, ..snapshot.meta.clone() });
                 }
@@ -260,6 +296,11 @@ impl<H: Host> Engine<H> {
         }
         result?;
         if let Some((meta, touched, wrote)) = stored {
+            self.heard_of_the_reserve(draining);
+            if draining {
+                // The balance in the row is that of the time before.
+                return Ok(());
+            }
             if wrote {
                 self.tables.borrow_mut().note(&[meta.commits], touched.iter());
                 let (numbers, keys) = &mut *self.untold.borrow_mut();
@@ -275,7 +316,28 @@ impl<H: Host> Engine<H> {
         use crate::port::RawStore;
         let result = self.host.store().read(need).await;
         self.heard_of_the_store(result.as_ref().err());
-        Ok(result?)
+        let snapshot = result?;
+        self.heard_of_the_reserve(snapshot.is_draining());
+        Ok(snapshot)
+    }
+
+    /// Looks where the database stands.
+    async fn look_again(&self) -> Result<(), SyncError> {
+        let meta = self.snapshot(Need::only(vec![Root::Balance])).await?.meta;
+        self.remember(meta);
+        Ok(())
+    }
+
+    /// Deletions are not counted: where the outbox drains, what was asked about is read again.
+    fn drained_from_tables<'a>(&self, changed: impl IntoIterator<Item = &'a EntityKey>) {
+        if self.phase.borrow().draining {
+            let mut tables = self.tables.borrow_mut();
+            changed.into_iter().for_each(|key| tables.forget(&key.collection));
+        }
+    }
+
+    fn heard_of_the_reserve(&self, draining: bool) {
+        self.phase.borrow_mut().draining = draining;
     }
 
     /// Two readings may be heard of in another order than they were made.
@@ -288,6 +350,11 @@ impl<H: Host> Engine<H> {
             }
             (newer, known.counts.asking > 0)
         };
+        if newer {
+            // Somebody wrote since: there is space.
+            let mut phase = self.phase.borrow_mut();
+            phase.storage = phase.storage.filter(|it| *it != StatusKind::StorageFull);
+        }
         if newer && asking {
             self.questions.ring();
         }
@@ -306,6 +373,8 @@ impl<H: Host> Engine<H> {
                 | StoreError::Missing
                 | StoreError::Failed(_),
             ) => return,
+            // That something could be read, or deleted, tells nothing of space.
+            None if self.phase.borrow().storage == Some(StatusKind::StorageFull) => return,
             None => None,
         };
         self.phase.borrow_mut().storage = trouble;

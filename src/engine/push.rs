@@ -83,7 +83,7 @@ impl<H: Host> Engine<H> {
     }
 
     /// How large the next request may be. Where nothing can be pulled, one operation asks whether the server is there (R24).
-    fn room(&self) -> Room {
+    pub(super) fn room(&self) -> Room {
         let room = smaller(self.room.get(), self.pace.get());
         let phase = self.phase.borrow();
         let asks = phase.connected != Some(true) && phase.unscoped;
@@ -115,7 +115,7 @@ impl<H: Host> Engine<H> {
 
     /// A request that was too large is halved, and the limit remembered; a refused or senseless one is cut down until the
     /// operation that it is about stands alone (PROMISES 3.1).
-    fn learn(&self, halt: &Halt, size: Room) {
+    pub(super) fn learn(&self, halt: &Halt, size: Room) {
         let half = halved(size);
         match halt {
             Halt::TooLarge if size.operations > 1 => {

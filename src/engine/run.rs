@@ -18,7 +18,7 @@ use crate::plan::Notice;
 use crate::plan::pull::Part;
 use crate::plan::push::Settled;
 use crate::plan::scopes::{Turn, TurnState, is_last, next, turns};
-use crate::port::{Clock, Host, Leadership, Remote, Rng};
+use crate::port::{Clock, Host, Leadership, RawStore, Remote, Rng};
 use crate::schedule::{CycleEnd, Next, Signal};
 
 /// Batches and pages of one cycle: a server that never comes to an end does not keep us from ever ending.
@@ -82,12 +82,14 @@ impl CycleReport {
 impl<H: Host> Engine<H> {
     /// Leads when it may and syncs while it leads, until [`Engine::close`].
     pub async fn run(self: Rc<Self>) {
+        let mut failures = 0;
         while !self.closed.get() {
             let closing = self.until_closed();
             if let First::Right(()) = race(self.host.leadership().acquire(), closing).await {
                 break;
             }
             if let Ok(term) = self.lead().await {
+                failures = 0;
                 self.phase.borrow_mut().leader = true;
                 self.signal(Signal::Leading(term));
                 self.show_status();
@@ -97,12 +99,19 @@ impl<H: Host> Engine<H> {
                     let mut phase = self.phase.borrow_mut();
                     phase.leader = false;
                     phase.syncing = false;
+                    phase.cramped = false;
                 }
+                // Another leader may have asked, and written, what this one knows.
+                self.drain.take();
                 self.signal(Signal::Deposed);
                 self.show_status();
             } else {
+                self.show_status();
+                failures += 1;
                 let clock = self.host.clock();
-                let later = clock.sleep_until(clock.mono().plus(self.config.timing.backoff.base));
+                let backoff = self.config.timing.backoff;
+                let wait = backoff.delay(failures, self.host.rng().next()).max(backoff.base);
+                let later = clock.sleep_until(clock.mono().plus(wait));
                 race(later, self.until_closed()).await;
             }
             self.host.leadership().release();
@@ -157,7 +166,7 @@ impl<H: Host> Engine<H> {
         let mut report = CycleReport::default();
         self.phase.borrow_mut().syncing = true;
         self.show_status();
-        let result = self.rounds(term, &mut report).await;
+        let result = self.rounds_or_drain(term, &mut report).await;
         self.phase.borrow_mut().syncing = false;
         report.millis = began.until(self.host.clock().mono()).0;
         let end = match &result {
@@ -189,6 +198,22 @@ impl<H: Host> Engine<H> {
             self.evict_unused().await?;
         }
         Ok(())
+    }
+
+    /// Where there is no space, only the outbox gets on (R27).
+    async fn rounds_or_drain(
+        &self,
+        term: Term,
+        report: &mut CycleReport,
+    ) -> Result<CycleEnd, Stop> {
+        let draining = self.phase.borrow().draining;
+        if !draining {
+            match self.rounds(term, report).await {
+                Err(Stop::Failed(error)) if error.code == Code::StorageFull => {}
+                ended => return ended,
+            }
+        }
+        self.drain_cycle(term, report).await
     }
 
     /// Push, then pull; again while pulling made something ready. After silence it pulls first: nothing is sealed for a server
@@ -259,13 +284,20 @@ impl<H: Host> Engine<H> {
         Ok(Ok(None))
     }
 
-    /// Pulls until the server has no more, of all that the application wants here. What the server says of one scope alone does
-    /// not stop the others.
+    /// Pulls until the server has no more, of all that the application wants here, or until what is pulled would take the room of
+    /// what the user does (P27). What the server says of one scope alone does not stop the others.
     async fn pull(&self, term: Term, report: &mut CycleReport) -> Result<Option<Halt>, Stop> {
         let mut turns = self.turns().await?;
         self.phase.borrow_mut().unscoped = turns.is_empty();
         let mut refusal = None;
         for _ in 0..ROUNDS {
+            let space = self.host.store().space().await;
+            let cramped = space.is_some_and(|space| !space.has_room_to_pull());
+            self.phase.borrow_mut().cramped = cramped;
+            if cramped {
+                let connected = self.phase.borrow().connected == Some(true);
+                return Ok(if connected { refusal } else { self.probe().await? });
+            }
             let Some(at) = next(&turns) else { return Ok(refusal) };
             let part = if is_last(&turns, at) { Part::Last } else { Part::OneOfMany };
             let Some(turn) = turns.get_mut(at) else { return Ok(refusal) };
@@ -298,7 +330,7 @@ impl<H: Host> Engine<H> {
     }
 
     /// The scopes that a pull is made of.
-    async fn turns(&self) -> Result<Vec<Turn>, SyncError> {
+    pub(super) async fn turns(&self) -> Result<Vec<Turn>, SyncError> {
         if self.is_selective() {
             return Ok(turns(&self.cursors().await?));
         }
@@ -332,7 +364,7 @@ impl<H: Host> Engine<H> {
     }
 
     /// Wants a cycle now, of whichever tab leads.
-    fn ask(&self) {
+    pub(super) fn ask(&self) {
         self.signal(Signal::SyncNow);
         if !self.phase.borrow().leader {
             self.watch.tell(&Event::Asked);
@@ -384,9 +416,9 @@ impl<H: Host> Engine<H> {
         let now = self.host.clock().wall();
         let ready = self.ready(1, now);
         let roots = if self.host.remote().capabilities().versions {
-            vec![Root::Flights, ready]
+            vec![Root::Balance, Root::Flights, ready]
         } else {
-            vec![Root::Flights, ready, Root::Outbox]
+            vec![Root::Balance, Root::Flights, ready, Root::Outbox]
         };
         let s = self.snapshot(Need::only(roots)).await?;
         let on_its_way = |op: &Operation| match op.state {
@@ -399,7 +431,7 @@ impl<H: Host> Engine<H> {
     }
 }
 
-fn progress(phase: &'static str, done: u64, report: &CycleReport) -> Progress {
+pub(super) fn progress(phase: &'static str, done: u64, report: &CycleReport) -> Progress {
     let CycleReport { conflicts, parked, bytes, .. } = *report;
     Progress { phase, scope: None, done, total: None, conflicts, parked, bytes }
 }
@@ -441,7 +473,8 @@ fn halt_named(name: &str) -> Option<Halt> {
 /// The report of another tab, as text.
 #[must_use]
 pub fn halted_as(name: &str) -> Option<&'static str> {
-    HALTS.iter().map(|(_, known)| *known).find(|known| *known == name)
+    let codes = || Code::ALL.iter().map(|code| code.text());
+    HALTS.iter().map(|(_, known)| *known).chain(codes()).find(|known| *known == name)
 }
 
 /// What an answer about one scope comes to.

@@ -20,6 +20,10 @@ pub struct Phase {
     pub halt: Option<Halt>,
     /// What is wrong with the storage.
     pub storage: Option<StatusKind>,
+    /// Whether the outbox drains by deletions alone (R27).
+    pub draining: bool,
+    /// Whether pulls stopped, to leave what room there is to the outbox (P27).
+    pub cramped: bool,
     /// The browser's hint.
     pub offline: bool,
     /// The application wants nothing here: nothing can be pulled.
@@ -151,6 +155,9 @@ impl<H: Host> Engine<H> {
 fn kind(meta: &Meta, phase: &Phase, paused: bool) -> (StatusKind, Option<&'static str>) {
     if let Some(storage) = phase.storage {
         return (storage, None);
+    }
+    if phase.draining || phase.cramped {
+        return (StatusKind::StorageFull, None);
     }
     if meta.lost.is_some() {
         return (StatusKind::StorageLost, None);

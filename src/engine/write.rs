@@ -3,7 +3,8 @@
 use super::{Commit, Engine};
 use crate::model::references::named;
 use crate::model::{
-    CollectionRules, Durability, EntityKey, Need, OpId, Presence, Priority, Root, SyncError, Verb,
+    Code, CollectionRules, Durability, EntityKey, Need, OpId, Presence, Priority, Root, SyncError,
+    Verb,
 };
 use crate::plan::write::{Action, Write, Written, transaction, write};
 use crate::port::Host;
@@ -39,7 +40,8 @@ impl<H: Host> Engine<H> {
         let request = self.prepare(request, ctx.ids.op(0), || ctx.ids.entity(1));
         let written = self
             .commit(&WRITE, needed(&[&request]), |s| write(s, &request, &self.config.rules, &ctx))
-            .await??;
+            .await;
+        let written = self.with_space(written)??;
         self.publish(Commit::written(written.notice.clone()));
         self.signal(Signal::LocalWrite);
         Ok(written)
@@ -69,10 +71,20 @@ impl<H: Host> Engine<H> {
         let need = needed(&writes.iter().collect::<Vec<_>>());
         let written = self
             .commit(&WRITE, need, |s| transaction(s, &writes, group, &self.config.rules, &ctx))
-            .await??;
+            .await;
+        let written = self.with_space(written)??;
         self.publish(Commit::written(written.notice));
         self.signal(Signal::LocalWrite);
         Ok(written.writes)
+    }
+
+    /// A user who tries again may have made space: the leader looks at once, so that the next write is taken (R27).
+    fn with_space<T>(&self, written: Result<T, SyncError>) -> Result<T, SyncError> {
+        let full = written.as_ref().is_err_and(|error| error.code == Code::StorageFull);
+        if full && self.phase.borrow().draining {
+            self.ask();
+        }
+        written
     }
 
     fn prepare(&self, request: WriteRequest, id: OpId, name: impl FnOnce() -> String) -> Write {

@@ -9,7 +9,7 @@ use crate::browser::{BrowserClock, BrowserFetch, BrowserHost, IdbStore};
 use crate::memory::MemoryStore;
 use crate::model::{
     Answer, Batch, Capabilities, Changeset, Conflict, Cursor, DeviceId, Durability, Halt, Need,
-    Presence, PullPage, PushReply, Scope, Set, Snapshot, StoreError, Verb,
+    Presence, PullPage, PushReply, Scope, Set, Snapshot, Space, StoreError, Verb,
 };
 use crate::port::{Asking, RawStore, Remote, Resolver};
 use crate::protocol::{HttpRemote, Protocol};
@@ -69,6 +69,13 @@ impl RawStore for DoorStore {
         match &self.place {
             Place::Idb(store) => store.list(collection).await,
             Place::Memory(store) => store.list(collection).await,
+        }
+    }
+
+    async fn space(&self) -> Option<Space> {
+        match &self.place {
+            Place::Idb(store) => store.space().await,
+            Place::Memory(store) => store.space().await,
         }
     }
 }

@@ -631,6 +631,7 @@ impl Changeset {
             journal,
             drop_journal,
             quarantine,
+            reserve,
             finished,
         } = self;
         let rows = [
@@ -649,7 +650,7 @@ impl Changeset {
             quarantine.len(),
             finished.len(),
         ];
-        meta.is_none() && rows.iter().all(|count| *count == 0)
+        meta.is_none() && reserve.is_none() && rows.iter().all(|count| *count == 0)
     }
 }
 

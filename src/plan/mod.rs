@@ -3,6 +3,7 @@
 pub mod asks;
 mod coalesce;
 mod draft;
+pub mod drain;
 pub mod identity;
 pub mod lead;
 mod limits;

@@ -7,9 +7,9 @@ use super::pull::take_page;
 use super::shape::shaped;
 use crate::model::map::{Listed, sort_by};
 use crate::model::{
-    Assumed, Base, Batch, Changeset, Ctx, Cursor, Decision, Departure, Epoch, Fate, GroupId, Halt,
-    Intent, Map, Millis, OpState, Operation, Outcome, Presence, PushReply, Rules, Scope, Sent, Seq,
-    Set, Snapshot, Term, Theirs, Version, Wall,
+    Assumed, Base, Batch, Changeset, Ctx, Cursor, Decision, Departure, DeviceId, Epoch, Fate,
+    GroupId, Halt, Intent, Map, Millis, OpState, Operation, Outcome, Presence, PushReply, Rules,
+    Scope, Sent, Seq, Set, Snapshot, Term, Theirs, Version, Wall,
 };
 use crate::planted::{self, Bug};
 
@@ -50,8 +50,6 @@ pub fn claim(
         Ok(term) => term,
         Err(deposed) => return Decision::nothing(Err(deposed)),
     };
-    let mut chosen: Vec<&Operation> = Vec::new();
-    let mut bytes = 0;
     let strands = |op: &Operation| {
         planted::has(Bug::ClaimStrands) && op.state == (OpState::InFlight { term })
     };
@@ -62,19 +60,7 @@ pub fn claim(
     sort_by(&mut ready, |a, b| (a.priority, a.seq) < (b.priority, b.seq));
     let candidates: Vec<&Operation> = lost.chain(ready).listed();
     let whole = rules.wire.groups && !planted::has(Bug::GroupTorn);
-    for op in &candidates {
-        let piece = match op.group.filter(|_| whole) {
-            Some(_) if chosen.iter().any(|known| known.seq == op.seq) => continue,
-            Some(group) => in_one_piece(&candidates, group),
-            None => vec![*op],
-        };
-        let more: u64 = piece.iter().map(|op| op.bytes()).sum();
-        let fits = chosen.len() + piece.len() <= room.operations && bytes + more <= room.bytes;
-        if chosen.is_empty() || fits {
-            bytes += more;
-            chosen.extend(piece);
-        }
-    }
+    let mut chosen = pick(&candidates, room, whole);
     if planted::has(Bug::BlockedInTheWay) {
         chosen.retain(|op| !matches!(op.state, OpState::Blocked { .. }));
     }
@@ -82,47 +68,19 @@ pub fn claim(
     let mut meta = s.meta.clone();
     let device = *meta.device.get_or_insert_with(|| ctx.ids.device(1));
     let mut operations = Vec::new();
-    let sizes: Map<GroupId, u32> =
-        chosen.iter().filter_map(|op| op.group).fold(Map::new(), |mut sizes, group| {
-            *sizes.or_default(group) += 1;
-            sizes
-        });
+    let sizes = sizes(&chosen, whole);
+    let bytes = chosen.iter().map(|op| op.bytes()).sum();
     for op in chosen {
         let mut op = op.clone();
         let sealed = op.sent.clone().filter(|_| !planted::has(Bug::EncodedAnew));
-        let sent = sealed.unwrap_or_else(|| Sent {
-            id: server_id(s, &op.key),
-            device,
-            assumed: match &op.assumed {
-                Assumed::At(version) => Some(version.clone()),
-                Assumed::Nothing | Assumed::After(_) | Assumed::Unknown => None,
-            },
-            action: as_sent(s, &op, rules),
-            stamp: op.stamp,
-        });
+        let sent = sealed.unwrap_or_else(|| sent(s, &op, device, rules));
         if !matches!(op.state, OpState::InFlight { .. }) {
             meta.counts.in_flight += 1;
         }
         op.state = OpState::InFlight { term };
         op.ready = false;
         op.sends += 1;
-        operations.push(Departure {
-            op: op.id,
-            seq: op.seq,
-            collection: op.key.collection.clone(),
-            own: op.key.id.clone(),
-            id: sent.id.clone(),
-            intent: sent.action.clone().unwrap_or_else(|| op.intent.clone()),
-            decides: decides(&op.intent),
-            assumed: sent.assumed.clone(),
-            stamp: sent.stamp,
-            device: sent.device,
-            group: op
-                .group
-                .filter(|_| whole)
-                .map(|group| (group, sizes.get(&group).copied().unwrap_or(1))),
-            sends: op.sends,
-        });
+        operations.push(departure(&op, &sent, &sizes));
         if !planted::has(Bug::SealedInMemory) {
             op.sent = Some(sent);
         }
@@ -151,9 +109,74 @@ fn decides(intent: &Intent) -> Option<String> {
 }
 
 /// How far was pulled, for answers that go on from there. What is being pulled anew goes its own way (R25).
-fn cursor(s: &Snapshot) -> Option<Cursor> {
+pub(super) fn cursor(s: &Snapshot) -> Option<Cursor> {
     let row = s.cursors.get(&Scope::all()).filter(|row| !row.rebuilding)?;
     row.cursor.clone()
+}
+
+/// As many operations as a request has room for, in their order; what is left of a transaction in one piece where `whole`.
+pub(super) fn pick<'a>(
+    candidates: &[&'a Operation],
+    room: Room,
+    whole: bool,
+) -> Vec<&'a Operation> {
+    let mut chosen: Vec<&Operation> = Vec::new();
+    let mut bytes = 0;
+    for op in candidates {
+        let piece = match op.group.filter(|_| whole) {
+            Some(_) if chosen.iter().any(|known| known.seq == op.seq) => continue,
+            Some(group) => in_one_piece(candidates, group),
+            None => vec![*op],
+        };
+        let more: u64 = piece.iter().map(|op| op.bytes()).sum();
+        let fits = chosen.len() + piece.len() <= room.operations && bytes + more <= room.bytes;
+        if chosen.is_empty() || fits {
+            bytes += more;
+            chosen.extend(piece);
+        }
+    }
+    chosen
+}
+
+/// How many of each transaction leave together, where the wire takes them `whole`.
+pub(super) fn sizes(chosen: &[&Operation], whole: bool) -> Map<GroupId, u32> {
+    let mut sizes = Map::new();
+    for group in chosen.iter().filter_map(|op| op.group.filter(|_| whole)) {
+        *sizes.or_default(group) += 1;
+    }
+    sizes
+}
+
+/// What leaves of an operation that never left: nothing but its row and its record's names decide it.
+pub(super) fn sent(s: &Snapshot, op: &Operation, device: DeviceId, rules: &Rules) -> Sent {
+    Sent {
+        id: server_id(s, &op.key),
+        device,
+        assumed: match &op.assumed {
+            Assumed::At(version) => Some(version.clone()),
+            Assumed::Nothing | Assumed::After(_) | Assumed::Unknown => None,
+        },
+        action: as_sent(s, op, rules),
+        stamp: op.stamp,
+    }
+}
+
+/// An operation as it leaves.
+pub(super) fn departure(op: &Operation, sent: &Sent, sizes: &Map<GroupId, u32>) -> Departure {
+    Departure {
+        op: op.id,
+        seq: op.seq,
+        collection: op.key.collection.clone(),
+        own: op.key.id.clone(),
+        id: sent.id.clone(),
+        intent: sent.action.clone().unwrap_or_else(|| op.intent.clone()),
+        decides: decides(&op.intent),
+        assumed: sent.assumed.clone(),
+        stamp: sent.stamp,
+        device: sent.device,
+        group: op.group.and_then(|group| Some((group, *sizes.get(&group)?))),
+        sends: op.sends,
+    }
 }
 
 /// What is left of a transaction, which leaves in one piece (R14): in order, but a create before what names its record, wherever
@@ -318,7 +341,7 @@ fn name(draft: &mut Draft<'_>, seq: Seq, outcome: &Outcome) {
 }
 
 /// What a refusal of a whole request means to its only operation (R7).
-fn refusal(halt: &Halt) -> Option<Outcome> {
+pub(super) fn refusal(halt: &Halt) -> Option<Outcome> {
     let rejected = |code: &str, message: &str| {
         let (code, message) = (code.to_owned(), message.to_owned());
         Some(Outcome::Rejected { code, message, last: true })
@@ -349,7 +372,12 @@ fn requeue(draft: &mut Draft<'_>, seq: Seq, wait: Option<Millis>, settled: &mut 
     }
 }
 
-fn settle_one(draft: &mut Draft<'_>, seq: Seq, outcome: &Outcome, settled: &mut Settled) {
+pub(super) fn settle_one(
+    draft: &mut Draft<'_>,
+    seq: Seq,
+    outcome: &Outcome,
+    settled: &mut Settled,
+) {
     let Some(op) = draft.op(seq).cloned() else { return };
     let (key, is_delete) = (op.key.clone(), matches!(op.intent, Intent::Delete));
     match outcome {

@@ -6,7 +6,7 @@
 
 use std::future::Future;
 
-use crate::model::{Changeset, Decision, Need, Snapshot, StoreError, Verb};
+use crate::model::{Changeset, Decision, Need, Snapshot, Space, StoreError, Verb};
 
 /// What a backend implements. `decide` is called once per attempt, on a fresh snapshot; an empty changeset writes nothing.
 pub trait RawStore {
@@ -23,6 +23,11 @@ pub trait RawStore {
 
     /// The records of a collection with the operations on them, in the order of their ids, and the database's own state.
     fn list(&self, collection: &str) -> impl Future<Output = Result<Snapshot, StoreError>>;
+
+    /// How much of its space is in use, where the platform tells.
+    fn space(&self) -> impl Future<Output = Option<Space>> {
+        std::future::ready(None)
+    }
 }
 
 /// What a verb uses: there is nowhere to put an `.await` between reading and writing.

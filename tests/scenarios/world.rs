@@ -12,7 +12,7 @@ use holdfast::engine::{Config, Engine, Event, WriteRequest};
 use holdfast::memory::{Disk, MemoryStore};
 use holdfast::model::{
     Answer, Batch, Capabilities, Changeset, Conflict, Cursor, Departure, EntityKey, Halt, Intent,
-    Mono, Need, OpId, Outcome, Presence, PullPage, PushReply, RemoteChange, Scope, Snapshot,
+    Mono, Need, OpId, Outcome, Presence, PullPage, PushReply, RemoteChange, Scope, Snapshot, Space,
     StoreError, Strategy, Theirs, Verb, Version, Wall,
 };
 use holdfast::plan::write::Action;
@@ -66,9 +66,15 @@ pub(crate) struct Server {
     pub(crate) page: Option<usize>,
     /// The scopes that were asked for, in order.
     pub(crate) asked: Vec<Scope>,
+    /// After so many effects it answers nobody any more.
+    pub(crate) closes_after: Option<usize>,
 }
 
 impl Server {
+    fn is_closed(&self) -> bool {
+        self.closes_after.is_some_and(|most| self.effects.len() >= most)
+    }
+
     pub(crate) fn push(&mut self, batch: &Batch) -> PushReply {
         self.batches.push(batch.operations.iter().map(|it| it.op).collect());
         if self.room.is_some_and(|room| batch.operations.len() > room) {
@@ -349,6 +355,8 @@ pub(crate) struct Shelf {
     pub(crate) lists: Cell<u32>,
     /// Transactions that there were.
     pub(crate) runs: Cell<u32>,
+    /// What the platform says of its space.
+    pub(crate) space: Cell<Option<Space>>,
 }
 
 impl RawStore for Shelf {
@@ -376,6 +384,10 @@ impl RawStore for Shelf {
         self.lists.set(self.lists.get() + 1);
         self.inner.list(collection).await
     }
+
+    async fn space(&self) -> Option<Space> {
+        self.space.get()
+    }
 }
 
 #[derive(Default)]
@@ -385,6 +397,9 @@ pub(crate) struct Wire {
 
 impl Remote for Wire {
     async fn push(&self, batch: &Batch) -> PushReply {
+        if self.server.borrow().is_closed() {
+            return PushReply::halted(Halt::Unreachable);
+        }
         let fault = self.server.borrow_mut().faults.pop_front();
         match fault {
             Some(Fault::Halt(halt)) => PushReply::halted(halt),
@@ -397,6 +412,9 @@ impl Remote for Wire {
     }
 
     async fn pull(&self, scope: &Scope, cursor: Option<&Cursor>) -> Result<PullPage, Halt> {
+        if self.server.borrow().is_closed() {
+            return Err(Halt::Unreachable);
+        }
         let fault = self.server.borrow_mut().faults.pop_front();
         match fault {
             Some(Fault::Halt(halt)) => Err(halt),

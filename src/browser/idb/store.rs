@@ -11,7 +11,7 @@ use crate::browser::clock::sleep;
 use crate::browser::storage;
 use crate::browser::wait::{Wakers, within_awake};
 use crate::layout;
-use crate::model::{Changeset, Durability, Meta, Millis, Need, Snapshot, StoreError, Verb};
+use crate::model::{Changeset, Durability, Meta, Millis, Need, Snapshot, Space, StoreError, Verb};
 use crate::port::RawStore;
 
 /// How often a lost connection is opened again before the caller is told, and how long is waited before each.
@@ -329,5 +329,9 @@ impl RawStore for IdbStore {
 
     async fn list(&self, collection: &str) -> Result<Snapshot, StoreError> {
         self.work(Work::List(collection)).await
+    }
+
+    async fn space(&self) -> Option<Space> {
+        storage::estimate().await
     }
 }

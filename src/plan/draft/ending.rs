@@ -134,27 +134,10 @@ impl Draft<'_> {
             if was == is {
                 continue;
             }
-            for (op, sign) in [(was, -1i64), (is, 1i64)] {
-                let Some(op) = op else { continue };
-                let counts = &mut self.meta.counts;
-                let slot = match &op.state {
-                    OpState::Queued { .. } | OpState::Acked { .. } => &mut counts.pending,
-                    OpState::InFlight { .. } => {
-                        counts.in_flight = counts.in_flight.saturating_add_signed(sign);
-                        &mut counts.pending
-                    }
-                    OpState::Blocked { .. } => &mut counts.blocked,
-                    OpState::Parked(Parked::Conflicted(_) | Parked::Rejected { .. }) => {
-                        &mut counts.parked
-                    }
-                    OpState::Parked(Parked::HandedOver) => &mut counts.handed_over,
-                };
-                *slot = slot.saturating_add_signed(sign);
-                if op.state == OpState::Parked(Parked::HandedOver) {
-                    continue;
+            for (op, sign) in [(was, -1), (is, 1)] {
+                if let Some(op) = op {
+                    self.meta.counts.weigh(op, sign);
                 }
-                let bytes = i64::try_from(op.bytes()).unwrap_or(i64::MAX);
-                counts.bytes = counts.bytes.saturating_add_signed(sign * bytes);
             }
         }
         let open = |conflict: &Conflict| conflict.resolved.is_none();

@@ -589,7 +589,7 @@ impl Draft<'_> {
     }
 
     /// Whether an operation could leave now, time aside (R11).
-    pub(super) fn is_ready(&self, op: &Operation) -> bool {
+    pub(in crate::plan) fn is_ready(&self, op: &Operation) -> bool {
         if planted::has(Bug::BlockedInTheWay) && matches!(op.state, OpState::Blocked { .. }) {
             return true;
         }
