@@ -155,6 +155,8 @@ pub(crate) struct Device {
     pub(crate) terms: BTreeMap<Term, u32>,
     /// Of the wall clock, in milliseconds.
     pub(crate) skew: i64,
+    /// Nothing can be written; deletions commit.
+    pub(crate) full: bool,
     /// When it asked last, and how often at that instant.
     asked: (u64, u32),
     /// How many databases it lost.
@@ -170,7 +172,9 @@ impl Device {
             self.durable.change(step);
         }
         self.disk = self.durable.clone();
-        self.mirror = Mirror::read(&self.disk);
+        let (drained, untold) = (self.mirror.drained.clone(), self.mirror.untold.clone());
+        // What was deleted is deleted: those transactions are strict.
+        self.mirror = Mirror { drained, untold, ..Mirror::read(&self.disk) };
         self.lock = Lock::default();
     }
 
@@ -227,20 +231,31 @@ impl SimStore {
         slot.filled().await
     }
 
-    fn transact(&self, verb: &Verb, need: Need, decide: &mut dyn FnMut(&Snapshot) -> Changeset) {
+    fn transact(
+        &self,
+        verb: &Verb,
+        need: Need,
+        decide: &mut dyn FnMut(&Snapshot) -> Changeset,
+    ) -> Result<(), StoreError> {
         let cell = &self.shared.devices[self.device];
         let snapshot = cell.borrow().disk.snapshot(need);
         let set = decide(&snapshot);
         let oracle = &self.shared.oracle;
         if set.is_empty() {
             oracle.trace(&[7, u64::from(self.tab)]);
-            return;
+            return Ok(());
         }
         let mut device = cell.borrow_mut();
         if !snapshot.unreadable.is_empty() {
             oracle.fail("P30 readable", format!("{:?}", snapshot.unreadable));
         }
         let steps = changes(&set);
+        if device.full && steps.iter().any(|step| matches!(step, RowChange::Put { .. })) {
+            oracle.trace(&[9, u64::from(self.tab)]);
+            oracle.note("commits without space");
+            oracle.say(|| format!("    d{} t{} {}: full", self.device, self.tab, verb.name));
+            return Err(StoreError::Full);
+        }
         oracle.trace(&[8, u64::from(self.tab), steps.len() as u64]);
         for step in &steps {
             if let RowChange::Put { row, .. } = step {
@@ -263,8 +278,8 @@ impl SimStore {
         if device.lost {
             oracle.fail("P29 eviction", format!("{} comes before the loss is stored", verb.name));
         }
-        if verb.name == "lead" {
-            let term = device.mirror.meta.term;
+        if matches!(verb.name, "lead" | "drain.lead") {
+            let term = device.mirror.term();
             device.terms.insert(term, self.tab);
         }
         let call = self.shared.calls.borrow().get(&self.shared.task.get()).cloned();
@@ -281,6 +296,7 @@ impl SimStore {
             terms: &device.terms,
         };
         oracle.commit(&commit, &self.shared.server.borrow());
+        Ok(())
     }
 }
 
@@ -308,6 +324,12 @@ fn brief(set: &Changeset) -> String {
             op.sends,
             op.group
         );
+    }
+    for seq in set.finished() {
+        out += &format!("\n        out {}", seq.0);
+    }
+    if let Some(reserve) = &set.reserve {
+        out += &format!("\n        {reserve:?}");
     }
     for row in &set.settled {
         out += &format!("\n        end {} {:?}", row.op, row.fate);
@@ -337,7 +359,7 @@ impl RawStore for SimStore {
                 Luck::Full => return Err(StoreError::Full),
                 Luck::Fails => return Err(StoreError::Failed("abort".to_owned())),
             }
-            self.transact(verb, need.clone(), decide);
+            self.transact(verb, need.clone(), decide)?;
             match self.gate(verb.name, true).await {
                 Luck::Good => return Ok(()),
                 Luck::Fails | Luck::Full => break,
@@ -425,12 +447,16 @@ impl SimRemote {
             if op.owner != owner() {
                 shared.oracle.fail("P31 ownership", format!("{op:?} leaves"));
             }
-            if !op.is_sealed() {
+            // While the outbox drains everything counts as sealed, and no row says what the server has (R27).
+            let drains = device.mirror.drawn.is_some();
+            if !op.is_sealed() && !drains {
                 shared.oracle.fail("P5 sealed", format!("{} leaves and is not sealed", op.id));
             }
             let before = device.mirror.queue(&op.key).find(|it| {
                 // What was freed in front of it since it was claimed waits for it (R15).
-                it.seq < op.seq && it.holds_the_record() && it.is_sealed()
+                let sealed = it.is_sealed() || drains;
+                let has = drains && shared.server.borrow().has_applied(it.id);
+                it.seq < op.seq && it.holds_the_record() && sealed && !has
             });
             if let Some(before) = before {
                 let text = format!("{} leaves before {before:?}", op.id);
@@ -461,7 +487,8 @@ impl SimRemote {
         let here = |it: &Departure| mirror.op(it.op).is_some_and(flies);
         let mut members = batch.operations.iter().filter(is_mate);
         let absent = |it: &&Operation| {
-            !matches!(it.state, OpState::Acked { .. })
+            let has = mirror.drawn.is_some() && self.shared.server.borrow().has_applied(it.id);
+            !has && !matches!(it.state, OpState::Acked { .. })
                 && !batch.operations.iter().any(|other| other.op == it.id)
         };
         if members.all(here)

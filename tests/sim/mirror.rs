@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use holdfast::memory::Disk;
 use holdfast::model::{
     Changeset, Conflict, ConflictId, Counts, CursorRow, EntityKey, Meta, OpId, OpState, Operation,
-    Parked, Record, Scope, Seq, Settled,
+    Parked, Record, Reserve, Scope, Seq, Settled, Term,
 };
 
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -16,6 +16,12 @@ pub(crate) struct Mirror {
     pub(crate) conflicts: BTreeMap<ConflictId, Conflict>,
     pub(crate) settled: BTreeMap<OpId, Settled>,
     pub(crate) cursors: BTreeMap<Scope, CursorRow>,
+    /// Spare terms that were taken, while the outbox drains by deletions alone (R27).
+    pub(crate) drawn: Option<u64>,
+    /// What was taken out so, and of which nothing is written yet.
+    pub(crate) drained: BTreeMap<Seq, Operation>,
+    /// The ids of what was taken out so, and of which nobody could write anything in the end; and whether each was folded.
+    pub(crate) untold: BTreeMap<OpId, bool>,
 }
 
 impl Mirror {
@@ -25,8 +31,16 @@ impl Mirror {
         fn from<T: serde::de::DeserializeOwned>(text: String) -> T {
             serde_json::from_str(&text).expect("our own rows can be read")
         }
+        let state = disk.rows("meta").into_iter().find(|row| row.key == "state");
+        let meta: Meta = state.map(|row| from(row.text)).unwrap_or_default();
+        let reserve: Vec<String> = disk.rows("meta").into_iter().map(|row| row.key).collect();
+        let drains = meta.reserve > 0 && !reserve.contains(&"unsealed".to_owned());
+        let left = reserve.iter().filter(|key| key.starts_with("term/")).count() as u64;
         Self {
-            meta: rows("meta").map(from).next().unwrap_or_default(),
+            drawn: drains.then(|| meta.reserve - left),
+            drained: BTreeMap::new(),
+            untold: BTreeMap::new(),
+            meta,
             records: rows("records").map(from).map(|it: Record| (it.key.clone(), it)).collect(),
             ops: rows("outbox").map(from).map(|it: Operation| (it.seq, it)).collect(),
             conflicts: rows("conflicts").map(from).map(|it: Conflict| (it.id, it)).collect(),
@@ -47,6 +61,39 @@ impl Mirror {
             conflicts: self.conflicts.clone(),
             settled: BTreeMap::new(),
             cursors: self.cursors.clone(),
+            drawn: self.drawn,
+            drained: self.drained.clone(),
+            untold: BTreeMap::new(),
+        }
+    }
+
+    /// The newest term: written, or taken out of the reserve.
+    pub(crate) fn term(&self) -> Term {
+        Term(self.meta.term.0 + self.drawn.unwrap_or_default())
+    }
+
+    /// Whether the server has an operation of this id, and no row says so.
+    pub(crate) fn drained(&self, id: OpId) -> bool {
+        self.untold.contains_key(&id)
+            || self.drained.values().any(|op| op.id == id || op.folded.contains(&id))
+    }
+
+    /// What becomes of the reserve, and of what could not be written.
+    fn draw(&mut self, set: &Changeset) {
+        match set.reserve {
+            None => {}
+            Some(Reserve::Draw) => self.drawn = self.drawn.or(Some(0)),
+            Some(Reserve::DrawTerm(_)) => self.drawn = Some(self.drawn.unwrap_or_default() + 1),
+            Some(Reserve::Fill) => {
+                self.drawn = None;
+                for op in std::mem::take(&mut self.drained).into_values() {
+                    let told = set.settled.iter().any(|row| row.op == op.id);
+                    if !told && !set.ops.contains_key(&op.seq) {
+                        self.untold.insert(op.id, false);
+                        self.untold.extend(op.folded.iter().map(|id| (*id, true)));
+                    }
+                }
+            }
         }
     }
 
@@ -55,8 +102,11 @@ impl Mirror {
             self.meta = meta.clone();
         }
         for seq in set.finished() {
-            self.ops.remove(&seq);
+            let taken = self.ops.remove(&seq);
+            let untold = |op: &Operation| !set.settled.iter().any(|row| row.op == op.id);
+            self.drained.extend(taken.filter(untold).map(|op| (seq, op)));
         }
+        self.draw(set);
         for key in &set.drop_records {
             self.records.remove(key);
         }

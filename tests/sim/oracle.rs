@@ -236,9 +236,16 @@ impl Oracle {
     fn fence(&self, c: &Commit<'_>) {
         let leaders = matches!(
             c.verb,
-            "push.claim" | "push.settle" | "push.settle.keep" | "pull.apply" | "pull.restart"
+            "push.claim"
+                | "push.settle"
+                | "push.settle.keep"
+                | "pull.apply"
+                | "pull.restart"
+                | "drain.begin"
+                | "drain.settle"
+                | "drain.end"
         );
-        if leaders && c.terms.get(&c.was.meta.term) != Some(&c.tab) {
+        if leaders && c.terms.get(&c.was.term()) != Some(&c.tab) {
             let text = format!("tab {} commits {} under a foreign term", c.tab, c.verb);
             self.fail("P22 one pusher", text);
         }
@@ -335,6 +342,7 @@ impl Oracle {
                     }
                 }
                 Some(_) => {}
+                None if c.verb == "drain.settle" => self.note("operations drained"),
                 None => self.fail("P3 conservation", format!("{} left without a fate", op.id)),
             }
         }
@@ -418,6 +426,11 @@ impl Oracle {
         for seq in finished(c) {
             let Some(op) = c.was.ops.get(&seq) else { continue };
             let row = c.set.settled.iter().find(|row| row.op == op.id);
+            // What is removed and was never known is gone either way.
+            let removed = matches!(op.intent, Intent::Delete);
+            if row.is_none() && !removed && !server.has_applied(op.id) {
+                self.fail("P3 conservation", format!("the server does not have {op:?}"));
+            }
             let Some(row) = row else { continue };
             match &row.fate {
                 Fate::Applied if !server.has_applied(op.id) => {
@@ -579,7 +592,8 @@ impl Oracle {
             [it.pending, it.in_flight, it.blocked, it.parked, it.conflicts, it.asking, it.bytes]
         };
         let (rows, said) = (of(&is), of(&says));
-        if rows != said {
+        // While the outbox drains the row that says it cannot be written.
+        if rows != said && c.is.drawn.is_none() {
             self.fail("R10 balance", format!("{} says {said:?}, rows say {rows:?}", c.verb));
         }
         if !says.balances() {
@@ -631,7 +645,10 @@ impl Oracle {
             self.monotonic(c, key, server);
             if !self.behaviour_only {
                 self.view(c.is, key, c.verb);
-                self.ready(c.is, key, c.verb);
+                // What may leave is not written then either.
+                if c.is.drawn.is_none() {
+                    self.ready(c.is, key, c.verb);
+                }
             }
         }
     }
@@ -670,8 +687,7 @@ impl Oracle {
         let conflict = is.queue(key).find_map(Operation::conflict);
         let expected: Doc = match conflict.and_then(|id| is.conflicts.get(&id)) {
             Some(conflict) => replay::of_presence(Some(&conflict.mine)),
-            None => is
-                .queue(key)
+            None => with_drained(is, key)
                 .filter(|op| match &op.state {
                     OpState::Queued { .. } | OpState::InFlight { .. } | OpState::Acked { .. } => {
                         true
@@ -827,6 +843,17 @@ pub(crate) fn finished<'a>(c: &'a Commit<'_>) -> impl Iterator<Item = Seq> + use
     c.set.finished().chain(replaced)
 }
 
+/// What is shown of a record: what waits, and what the server has without a row that says so (R27).
+fn with_drained<'a>(
+    is: &'a Mirror,
+    key: &'a EntityKey,
+) -> impl Iterator<Item = &'a Operation> + use<'a> {
+    let drained = is.drained.values().filter(|op| op.key == *key);
+    let mut ops: Vec<&Operation> = is.queue(key).chain(drained).collect();
+    ops.sort_by_key(|op| op.seq);
+    ops.into_iter()
+}
+
 /// The change number in a cursor of the model server; none in one of another history.
 pub(crate) fn position(cursor: &str, history: &str) -> Option<u64> {
     let mut parts = cursor.split('.');
@@ -851,6 +878,7 @@ pub(crate) fn follow(mirror: &Mirror, id: OpId) -> Chain {
         match mirror.settled.get(&id).map(|row| row.fate.clone()) {
             Some(Fate::Folded(next) | Fate::Superseded(next)) => id = next,
             Some(fate) => return Chain::Ended(id, fate),
+            None if mirror.drained(id) => return Chain::Ended(id, Fate::Applied),
             None => return Chain::Lost(id),
         }
     }

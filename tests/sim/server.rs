@@ -356,6 +356,17 @@ impl Server {
         self.verdicts(op).any(|it| it.kind == core::OutcomeKind::Applied)
     }
 
+    /// Whether what the server says of an operation cannot be put into effect without writing a row. It leaves together with so many
+    /// others.
+    pub(crate) fn needs_a_row(&self, op: &holdfast::model::Operation, others: usize) -> bool {
+        let named =
+            matches!(self.naming, Naming::Given { .. }) && &*op.key.collection == "customers";
+        let poison = self.picky && is_poison(&op.intent);
+        let refused = |it: core::Outcome| it.kind != core::OutcomeKind::Applied;
+        let large = others >= self.most;
+        poison || large || named && op.is_create() || self.verdicts(op.id).any(refused)
+    }
+
     /// Handles a push. `whim` refuses its first new operation, for this time.
     pub(crate) fn push(&mut self, batch: &Batch, now: u64, whim: bool, see: &Oracle) -> PushReply {
         if batch.operations.len() > self.most {

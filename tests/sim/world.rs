@@ -10,8 +10,8 @@ use std::task::{Context, Poll, Wake, Waker};
 
 use holdfast::engine::{Config, Engine, Event, StatusKind, WriteRequest};
 use holdfast::model::{
-    Backoff, Choice, CollectionRules, Document, EntityKey, Fate, FieldRule, Halt, Millis, OpId,
-    OpState, Parked, Path, Policies, Presence, Priority, Rules, Side, Strategy,
+    Assumed, Backoff, Choice, CollectionRules, Document, EntityKey, Fate, FieldRule, Halt, Millis,
+    OpId, OpState, Operation, Parked, Path, Policies, Presence, Priority, Rules, Side, Strategy,
 };
 use holdfast::plan::resolve::Dependents;
 use holdfast::plan::restore::restore;
@@ -61,6 +61,7 @@ struct Swarm {
     carry: u16,
     evict: u16,
     hurry: u16,
+    fill: u16,
 }
 
 impl Swarm {
@@ -91,6 +92,7 @@ impl Swarm {
             carry: rate([0, 0, 0, 0]),
             evict: rate([0, 0, 0, 0]),
             hurry: rate([8, 24, 48, 96]),
+            fill: rate([0, 0, 2, 6]),
         }
     }
 }
@@ -452,6 +454,9 @@ impl World {
             if self.fault(self.swarm.carry) {
                 return self.carry();
             }
+            if self.fault(self.swarm.fill) {
+                return self.fill();
+            }
             if self.fault(self.swarm.wall) {
                 let device = self.pick(DEVICES);
                 let minutes = i64::from(self.byte()) - 128;
@@ -537,6 +542,16 @@ impl World {
             }
             it.answer.is_some()
         });
+    }
+
+    /// A device has no space any more, or has some again.
+    fn fill(&mut self) {
+        let device = self.pick(DEVICES);
+        let mut place = self.shared.devices[device].borrow_mut();
+        place.full = !place.full;
+        let full = place.full;
+        self.shared.oracle.say(|| format!("{} d{device} full: {full}", self.steps));
+        self.shared.oracle.note(if full { "quotas reached" } else { "quotas raised" });
     }
 
     /// A tab stands still, or all go on.
@@ -1198,6 +1213,10 @@ impl World {
         self.chaos = false;
         self.shared.oracle.say(|| format!("{} healed at {}", self.steps, self.shared.now.get()));
         self.frozen.clear();
+        self.drain_full_devices();
+        for device in &self.shared.devices {
+            device.borrow_mut().full = false;
+        }
         let until = self.shared.now.get() + BOUND_MS;
         let from = self.steps;
         while !self.failed() {
@@ -1214,6 +1233,68 @@ impl World {
                 return self.shared.oracle.fail("P8 liveness", unrest);
             }
             self.step();
+        }
+    }
+
+    /// P27: with a server that answers and not a byte of space every operation reaches the server and its row goes, but for those that
+    /// wait for a row to be written.
+    fn drain_full_devices(&mut self) {
+        let until = self.shared.now.get() + BOUND_MS;
+        let from = self.steps;
+        while !self.failed() {
+            let waiting: Vec<String> = (0..DEVICES).filter_map(|at| self.undrained(at)).collect();
+            let Some(waiting) = waiting.into_iter().next() else { return };
+            if self.shared.now.get() > until || self.steps - from > 20_000 {
+                return self.shared.oracle.fail("P27 drains at full quota", waiting);
+            }
+            for device in 0..DEVICES {
+                if self.tabs_of(device).is_empty() {
+                    self.open(device);
+                }
+            }
+            self.run_tasks();
+            self.step();
+        }
+    }
+
+    /// What a full device still has in its outbox and could be rid of.
+    fn undrained(&self, index: usize) -> Option<String> {
+        let place = self.shared.devices[index].borrow();
+        let mirror = &place.mirror;
+        // Who never led has no reserve.
+        if !place.full || mirror.meta.reserve == 0 {
+            return None;
+        }
+        let server = self.shared.server.borrow();
+        let groups = self.shared.oracle.groups;
+        let mut stays: BTreeSet<OpId> = BTreeSet::new();
+        loop {
+            let known = stays.len();
+            let stuck = |it: &&Operation| stays.contains(&it.id);
+            let more: Vec<OpId> = mirror
+                .ops
+                .values()
+                .filter(|op| {
+                    let others = if groups { mirror.mates(op).count() } else { 0 };
+                    let needs_a_row = server.needs_a_row(op, others) || mirror.may_rest(op, groups);
+                    let parked =
+                        !matches!(op.state, OpState::Queued { .. } | OpState::InFlight { .. });
+                    let before = |it: &&Operation| it.seq < op.seq && stuck(it);
+                    let named = |key: &EntityKey| mirror.queue(key).find(stuck).is_some();
+                    let on = |it: &&Operation| it.assumed == Assumed::After(op.id) && stuck(it);
+                    parked
+                        || needs_a_row
+                        || mirror.queue(&op.key).any(|it| before(&it) || on(&it))
+                        || op.refs.iter().any(named)
+                        || mirror.mates(op).any(|it| stuck(&it))
+                })
+                .map(|op| op.id)
+                .collect();
+            stays.extend(more);
+            if stays.len() == known {
+                let op = mirror.ops.values().find(|op| !stays.contains(&op.id));
+                return op.map(|op| format!("d{index} still has {op:?}"));
+            }
         }
     }
 
@@ -1239,6 +1320,9 @@ impl World {
         let history = shared.server.borrow().history();
         for (index, device) in shared.devices.iter().enumerate() {
             let mirror = &device.borrow().mirror;
+            if mirror.drawn.is_some() {
+                return Some(format!("d{index} still drains"));
+            }
             if let Some(conflict) = mirror.conflicts.values().find(|it| it.asks_resolver()) {
                 return Some(format!("d{index} still asks the resolver about {conflict:?}"));
             }
@@ -1278,7 +1362,9 @@ impl World {
                 oracle
                     .fail("P29 eviction", format!("d{index} pulled everything and is still lost"));
             }
-            if crate::mirror::Mirror::read(&place.disk) != *mirror {
+            let untold = mirror.untold.clone();
+            let read = crate::mirror::Mirror { untold, ..crate::mirror::Mirror::read(&place.disk) };
+            if read != *mirror {
                 oracle.fail("disk", format!("d{index}: the disk is not what was written"));
             }
             self.converged(index, mirror);
@@ -1372,7 +1458,10 @@ impl World {
             mirror.settled.values().filter(|row| wanted(&row.fate)).count() as u64
         };
         let inside: u64 = mirror.ops.values().map(|op| op.folded.len() as u64).sum();
-        let applied = rows(|fate| matches!(fate, Fate::Applied));
+        let untold =
+            |folded: bool| mirror.untold.values().filter(|it| **it == folded).count() as u64;
+        let inside = inside + untold(true);
+        let applied = rows(|fate| matches!(fate, Fate::Applied)) + untold(false);
         let gone = rows(|fate| matches!(fate, Fate::Folded(_) | Fate::Annihilated));
         let yielded = rows(|fate| matches!(fate, Fate::Yielded(_)));
         let superseded = rows(|fate| matches!(fate, Fate::Superseded(_)));
@@ -1556,6 +1645,10 @@ fn judge_verdict(
         (Ok(Verdict::HandedOver), Chain::Outbox(op)) => {
             let place = shared.devices[device].borrow();
             place.mirror.op(*op).is_some_and(is_handed_over)
+        }
+        // It drained, and the tab that knew is gone (R27).
+        (Ok(Verdict::Unknown), Chain::Ended(op, Fate::Applied)) => {
+            shared.devices[device].borrow().mirror.untold.contains_key(op)
         }
         (Ok(Verdict::Yielded(id)), Chain::Ended(_, Fate::Yielded(known))) => id == known,
         (Ok(Verdict::Conflict(id)), Chain::Outbox(_)) => {
