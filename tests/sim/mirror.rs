@@ -159,7 +159,10 @@ impl Mirror {
     pub(crate) fn count(&self) -> Counts {
         let mut counts = Counts::default();
         for op in self.ops.values() {
-            counts.bytes += op.bytes();
+            // What another device has takes up no room of this one's outbox.
+            if op.state != OpState::Parked(Parked::HandedOver) {
+                counts.bytes += op.bytes();
+            }
             match &op.state {
                 OpState::Queued { .. } | OpState::Acked { .. } => counts.pending += 1,
                 OpState::InFlight { .. } => {
