@@ -419,11 +419,16 @@ mod tests {
     }
 
     fn op(seq: u64, id: &str, assumed: Assumed) -> Operation {
+        let document = Document::parse("{}").unwrap();
+        let intent = match assumed {
+            Assumed::Nothing => Intent::Create(document),
+            Assumed::At(_) | Assumed::After(_) | Assumed::Unknown => Intent::Replace(document),
+        };
         Operation {
             seq: Seq(seq),
             id: SEED.op(u32::try_from(seq).unwrap()),
             key: EntityKey::new("orders", id),
-            intent: Intent::Replace(Document::parse("{}").unwrap()),
+            intent,
             before: Before::Whole(None),
             assumed,
             stamp: Stamp { millis: 1, counter: 0, device: DeviceId::from_bytes([1; 16]) },
