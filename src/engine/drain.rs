@@ -7,7 +7,7 @@ use crate::model::{
 };
 use crate::plan::Notice;
 use crate::plan::drain::{Ended, begin, end, settle};
-use crate::plan::identity::in_reply;
+use crate::plan::identity::{at_departure, in_reply};
 use crate::plan::push::{Room, Settled};
 use crate::port::{Host, Remote};
 use crate::schedule::CycleEnd;
@@ -51,7 +51,9 @@ impl<H: Host> Engine<H> {
             return Ok(false);
         }
         let ctx = self.ctx(Some(term));
-        let need = Need::of(vec![Root::Outbox]);
+        let mut roots = vec![Root::Outbox];
+        roots.extend(at_departure(&self.config.rules));
+        let need = Need::of(roots);
         let drain =
             self.commit_draining(&BEGIN, need, |s| begin(s, self.horizon(), &ctx)).await??;
         let began = drain.is_some();
