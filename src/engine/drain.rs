@@ -6,7 +6,7 @@ use crate::model::{
     Batch, Code, Durability, Halt, Millis, Need, PushReply, Root, StoreError, SyncError, Term, Verb,
 };
 use crate::plan::Notice;
-use crate::plan::drain::{Ended, begin, end, settle};
+use crate::plan::drain::{Drain, Ended, begin, end, settle};
 use crate::plan::identity::{at_departure, in_reply};
 use crate::plan::push::{Room, Settled};
 use crate::port::{Host, Remote};
@@ -68,6 +68,8 @@ impl<H: Host> Engine<H> {
         term: Term,
         report: &mut CycleReport,
     ) -> Result<Option<Halt>, Stop> {
+        // What the storage did not take in the last cycle.
+        self.delete_drained(term).await?;
         for _ in 0..ROUNDS {
             let Some(batch) = self.drain_claim(term).await? else { break };
             let span = self.begin("push");
@@ -116,20 +118,28 @@ impl<H: Host> Engine<H> {
         reply: &PushReply,
     ) -> Result<Settled, Stop> {
         let ctx = self.ctx(Some(term));
-        let (settled, gone) = match self.drain.borrow_mut().as_mut() {
-            Some(drain) => (drain.hear(batch, reply, &self.config.rules, &ctx), drain.gone()),
+        let settled = match self.drain.borrow_mut().as_mut() {
+            Some(drain) => drain.hear(batch, reply, &self.config.rules, &ctx),
             None => return Ok(Settled::default()),
         };
+        self.delete_drained(term).await?;
+        self.look_again().await?;
+        self.drained_from_tables(&settled.notice.changed);
+        self.publish(settled.notice.clone());
+        Ok(settled)
+    }
+
+    /// Deletes the rows that say nothing any more.
+    async fn delete_drained(&self, term: Term) -> Result<(), Stop> {
+        let gone = self.drain.borrow().as_ref().map(Drain::gone).unwrap_or_default();
         if !gone.is_empty() {
+            let ctx = self.ctx(Some(term));
             self.commit_draining(&SETTLE, Need::default(), |s| settle(s, &gone, &ctx)).await??;
             if let Some(drain) = self.drain.borrow_mut().as_mut() {
                 drain.forget(&gone);
             }
         }
-        self.look_again().await?;
-        self.drained_from_tables(&settled.notice.changed);
-        self.publish(settled.notice.clone());
-        Ok(settled)
+        Ok(())
     }
 
     /// Whether there was space to write everything.

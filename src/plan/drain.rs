@@ -10,7 +10,7 @@
 use super::Deposed;
 use super::draft::{Draft, Notice};
 use super::push::{self, Room, Settled, departure, fence, pick, settle_one};
-use crate::model::map::sort_by;
+use crate::model::map::{Listed, sort_by};
 use crate::model::{
     Assumed, Base, Batch, Changeset, Ctx, Decision, Departure, EntityKey, Halt, Intent, Map, Meta,
     Millis, OpId, OpState, Operation, Outcome, PushReply, Reserve, Rules, SPARE_TERMS, Sent, Seq,
@@ -212,7 +212,7 @@ impl Drain {
                     ),
                     _,
                 ) => {
-                    self.heard.insert(op.id);
+                    self.heard_of(&op, rules);
                     backoff
                 }
                 // One that makes the server talk nonsense is set aside for a while, so that others pass it (P10).
@@ -279,6 +279,16 @@ impl Drain {
     #[must_use]
     pub fn next_due(&self) -> Option<Wall> {
         self.queue.ops.values().filter_map(not_before).min()
+    }
+
+    /// A verdict tells of the mates too, where the server has all of a group or none: one that waits for a refused mate may never
+    /// get a verdict of its own (R14).
+    fn heard_of(&mut self, op: &Operation, rules: &Rules) {
+        self.heard.insert(op.id);
+        if rules.wire.groups && op.group.is_some() {
+            let mates = self.queue.ops.values().filter(|it| it.group == op.group);
+            self.heard.extend(mates.map(|mate| mate.id).listed());
+        }
     }
 
     fn waiting(&mut self, id: OpId) -> Option<&mut Operation> {
@@ -356,26 +366,27 @@ impl Drain {
     }
 }
 
-/// A record that shows more than its base and what waits: an earlier leader deleted the rest, which the server has. It stands as a
-/// guess until the next pull, so that nothing goes out of sight and the next edit finds what its user sees.
+/// A record that shows more than its base and what is known of: an earlier leader deleted the rest, which the server has. It stands
+/// as a guess until the next pull, with what was acked in it, so that nothing goes out of sight and the next edit finds what its
+/// user sees.
 fn keep_shown(draft: &mut Draft<'_>, key: &EntityKey) {
-    let mut waits = draft.queue(key).into_iter().filter_map(|seq| draft.op(seq));
-    if waits.any(Operation::is_visible) {
+    let waits = |op: &Operation| op.is_visible() && !matches!(op.state, OpState::Acked { .. });
+    if draft.queue(key).into_iter().filter_map(|seq| draft.op(seq)).any(waits) {
         return;
     }
     let Some(record) = draft.records.get(key) else { return };
-    let known = record.base.as_ref();
-    let Some(view) =
-        record.view.as_ref().filter(|it| known.map(|base| &base.presence) != Some(*it))
-    else {
+    let now = draft.view(key);
+    let Some(view) = record.view.clone().filter(|shown| now.as_ref() != Some(shown)) else {
         return;
     };
+    let known = record.base.as_ref();
     let base = Base {
-        presence: view.clone(),
+        presence: view,
         version: known.and_then(|base| base.version.clone()),
         stamp: known.and_then(|base| base.stamp),
         guessed: true,
     };
+    draft.has_acked(key);
     draft.record_mut(key).base = Some(base);
 }
 
@@ -407,7 +418,8 @@ fn is_done(op: &Operation, departure: &Departure, outcome: &Outcome) -> bool {
 mod tests {
     use super::*;
     use crate::model::{
-        Backoff, Before, DeviceId, Document, IdSeed, Owner, Priority, Stamp, Version,
+        Backoff, Before, Capabilities, DeviceId, Document, Epoch, IdSeed, Owner, Priority, Stamp,
+        Version,
     };
 
     const SEED: IdSeed = IdSeed { at: Wall(1), random: [7; 10] };
@@ -589,6 +601,28 @@ mod tests {
         assert!(matches!(ended(&later), Ok(Ended::Done(_))));
     }
 
+    /// R27, R14: where the server has all of a group or none, a refused mate is a verdict on all of them: what stands on one of
+    /// these cannot have left, and the drain comes to its end.
+    #[test]
+    fn a_refused_mate_leaves_no_doubt() {
+        let mut s = outbox();
+        for seq in [1, 3] {
+            s.ops.get_mut(&Seq(seq)).unwrap().group = Some(SEED.group(9));
+        }
+        for groups in [true, false] {
+            let wire = Capabilities { groups, ..Capabilities::default() };
+            let rules = Rules { wire, ..Rules::default() };
+            let mut later = Drain::of(&s, HOUR);
+            let batch = later.claim(ROOM, &rules, &ctx(0));
+            let refused =
+                Outcome::Rejected { code: "bad".into(), message: String::new(), last: true };
+            let reply = says(vec![(3, refused), (1, Outcome::Retry { after: None })]);
+            later.hear(&batch, &reply, &rules, &ctx(0));
+            let ended = end(&s, &later, &rules, &ctx(0)).output;
+            assert_eq!(ended != Ok(Ended::Unknown), groups);
+        }
+    }
+
     /// P22, R22: a lower term writes nothing; a repeat changes nothing.
     #[test]
     fn a_lower_term_and_a_repeat_write_nothing() {
@@ -618,11 +652,16 @@ mod tests {
         let mut s = outbox();
         s.ops = Map::new();
         s.records.insert(key.clone(), shown.clone());
-        for (drain, kept) in [
-            (Drain::of(&s, HOUR), true),
-            (Drain::of(&Snapshot { spares: None, ..s.clone() }, HOUR), false),
+        let mut acked = op(1, "c", Assumed::Nothing);
+        acked.state = OpState::Acked { pull_after: Epoch(0) };
+        let mut with_acked = s.clone();
+        with_acked.ops.insert(Seq(1), acked);
+        for (s, drain, kept) in [
+            (&s, Drain::of(&s, HOUR), true),
+            (&with_acked, Drain::of(&with_acked, HOUR), true),
+            (&s, Drain::of(&Snapshot { spares: None, ..s.clone() }, HOUR), false),
         ] {
-            let changes = end(&s, &drain, &rules, &ctx(0)).changes;
+            let changes = end(s, &drain, &rules, &ctx(0)).changes;
             let base = changes.records.get(&key).and_then(|record| record.base.clone());
             let guess =
                 Base { presence: live(r#"{"n":2}"#), guessed: true, ..shown.base.clone().unwrap() };

@@ -1,7 +1,7 @@
 //! Pages and cursors, and pulling everything anew (P13, P30, R2, R22, R25).
 
 use holdfast::model::{
-    Assumed, Choice, Cursor, Fate, OpState, Presence, RemoteChange, Scope, Version,
+    Assumed, Choice, Cursor, Fate, Halt, OpState, Presence, RemoteChange, Scope, Version,
 };
 use holdfast::plan::pull::Pulled;
 
@@ -235,6 +235,23 @@ fn a_version_number_that_comes_again_is_judged() {
     till.cursor_expires();
     till.pulls(&[live("o1", 4, r#"{"a":9}"#)]);
     assert_eq!(till.open_conflict().op, op);
+}
+
+/// R25, P17: a version number that comes again is not the state that is shown: what an edit was made on stays what its user saw.
+#[test]
+fn an_echo_of_a_version_that_comes_again_brings_nothing_of_the_other_history() {
+    let mut till = Till::new();
+    let create = till.creates("o1", r#"{"a":1,"b":1}"#);
+    till.sends();
+    let edit = till.patches("o1", r#"{"a":2}"#);
+    till.hears_halt(Halt::Unreachable);
+    till.pulls(&[live("o1", 1, r#"{"a":9,"b":9}"#)]);
+    till.cursor_expires();
+    till.pulls(&[by(create, live("o1", 1, r#"{"a":1,"b":1}"#))]);
+    assert_eq!(till.fate(create), Some(Fate::Applied));
+    assert!(till.all().conflicts.is_empty(), "nobody else changed what it is about");
+    assert_eq!(till.op(edit).assumed, Assumed::At(version(1)));
+    till.sees("o1", r#"{"a":2,"b":1}"#);
 }
 
 /// R25: what a verdict brought while everything is pulled anew is in both generations.

@@ -459,7 +459,9 @@ impl Oracle {
             let new = !c.was.conflicts.contains_key(&conflict.id);
             let alone = self.is_alone(&conflict.key) && !server.was_set_back(&conflict.key);
             // Removed under one of its ids and changed under the other, before anybody here could know that it is one (R16).
-            let torn = conflict.kind == ConflictKind::DeleteUpdate && self.twice(conflict, server);
+            let removed =
+                matches!(conflict.kind, ConflictKind::DeleteUpdate | ConflictKind::UpdateDelete);
+            let torn = removed && self.twice(conflict, server);
             if alone && new && !torn && !self.was_freed(conflict, server) {
                 let text = format!("nobody else writes {:?}: {conflict:?}", conflict.key);
                 self.fail("P17 real conflicts only", text);

@@ -79,7 +79,11 @@ impl Draft<'_> {
                 self.finish_op(later, Fate::Applied);
             }
         }
-        match self.base(&key).filter(|base| base.version == said.version).cloned() {
+        // A server that was set back may give one version to two histories: what is shown is of the other one then.
+        let is_said = |base: &&Base| {
+            base.version == said.version && (said.guessed || base.presence == said.presence)
+        };
+        match self.base(&key).filter(is_said).cloned() {
             Some(base) => self.stand_on(&op, wrote.as_ref(), &base),
             None => self.carry_over(&op, &said),
         }
@@ -273,6 +277,14 @@ impl Draft<'_> {
             strategy::judge(moved.as_ref().unwrap_or(op), &base, rules)
         };
         let assumed = base.version.clone().map_or(Assumed::Unknown, Assumed::At);
+        let asks = matches!(verdict, Verdict::AskCallback | Verdict::AskPerson);
+        // Changed under one of its ids and removed under the other (R16): there is nothing that anybody could choose (P17).
+        let gone = |side: &Presence| *side == Presence::Deleted;
+        let verdict =
+            match asks && gone(&base.presence) && gone(&self.mine(&key, seq, &base.presence)) {
+                true => Verdict::TakeTheirs,
+                false => verdict,
+            };
         match verdict {
             Verdict::Same => {
                 self.finish_op(seq, Fate::Applied);
