@@ -325,21 +325,24 @@ fn without_a_reserve_the_outbox_waits_for_space() {
     world.effects_are_single();
 }
 
-/// R22: a commit whose result was lost, at every step of a drain.
+/// R22: a commit that was aborted, or whose result was lost, at every step of a drain.
 #[test]
-fn lost_results_of_a_drain_change_nothing() {
-    for verb in ["drain.begin", "drain.settle", "drain.end"] {
+fn aborted_and_lost_commits_of_a_drain_change_nothing() {
+    let verbs = ["drain.begin", "drain.settle", "drain.end"];
+    for (verb, lost) in verbs.into_iter().flat_map(|verb| [(verb, true), (verb, false)]) {
         let mut world = synced();
         world.creates("o1");
         counts_stock(&world, Action::Create(doc(r#"{"n":1}"#)));
         counts_stock(&world, Action::Patch(doc(r#"{"n":2}"#)));
-        world.engine.host().shelf.loses.borrow_mut().push_back(verb);
+        let shelf = &world.engine.host().shelf;
+        let faults = if lost { &shelf.loses } else { &shelf.aborts };
+        faults.borrow_mut().push_back(verb);
         fills(&world);
         world.runs_for(120_000);
-        assert_eq!(outbox(&world.disk()), 0, "{verb}");
+        assert_eq!(outbox(&world.disk()), 0, "{verb}, lost: {lost}");
         frees(&world);
         world.runs_for(240_000);
-        assert_eq!(world.engine.status().kind, StatusKind::Synced, "{verb}");
+        assert_eq!(world.engine.status().kind, StatusKind::Synced, "{verb}, lost: {lost}");
         assert_eq!(counts(&world).applied, 4, "{verb}");
         assert!(counts(&world).balances(), "{verb}");
         world.effects_are_single();

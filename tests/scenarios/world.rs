@@ -346,11 +346,13 @@ impl Leadership for Lead {
     fn release(&self) {}
 }
 
-/// A store whose answer to a named transaction may get lost after it was written.
+/// A store that may abort a named transaction, or lose its answer after it was written.
 #[derive(Default)]
 pub(crate) struct Shelf {
     inner: MemoryStore,
     pub(crate) loses: RefCell<VecDeque<&'static str>>,
+    /// Named transactions that are aborted before they write.
+    pub(crate) aborts: RefCell<VecDeque<&'static str>>,
     /// How often a collection was read whole.
     pub(crate) lists: Cell<u32>,
     /// Transactions that there were.
@@ -367,6 +369,12 @@ impl RawStore for Shelf {
         decide: &mut dyn FnMut(&Snapshot) -> Changeset,
     ) -> Result<(), StoreError> {
         self.runs.set(self.runs.get() + 1);
+        let mut aborts = self.aborts.borrow_mut();
+        if aborts.front() == Some(&verb.name) {
+            aborts.pop_front();
+            return Err(StoreError::Failed("aborted".into()));
+        }
+        drop(aborts);
         self.inner.run(verb, need, decide).await?;
         let mut loses = self.loses.borrow_mut();
         if loses.front() == Some(&verb.name) {

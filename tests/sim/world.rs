@@ -89,8 +89,8 @@ impl Swarm {
             freeze: rate([0, 0, 4, 12]),
             prune: rate([0, 0, 0, 3]),
             restore: rate([0, 0, 0, 3]),
-            carry: rate([0, 0, 0, 0]),
-            evict: rate([0, 0, 0, 0]),
+            carry: rate([0, 0, 6, 12]),
+            evict: rate([0, 0, 0, 2]),
             hurry: rate([8, 24, 48, 96]),
             fill: rate([0, 0, 2, 6]),
         }
