@@ -217,7 +217,8 @@ mod native {
                 let record = Record { base: Some(base), view, ..Record::new(key.clone()) };
                 known.records.insert(key, record);
             }
-            tab.store.disk.borrow_mut().write(&known).expect("there is space");
+            let written = tab.store.disk.borrow_mut().write(&known);
+            written.unwrap_or_else(|error| panic!("{error:?}"));
             let engine = block_on(Engine::open(tab, config));
             let till = Self { engine: engine.unwrap_or_else(|error| panic!("{error}")) };
             till.writes("customers", "made-here", Action::Create(document("{}")));

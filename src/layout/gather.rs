@@ -174,11 +174,9 @@ impl Gather {
             return;
         };
         match store {
-            "meta" => {
-                if *key == reserve::state() {
-                    self.snapshot.meta = self.read(store, &row, read::meta).unwrap_or_default();
-                    self.begin();
-                }
+            "meta" if *key == reserve::state() => {
+                self.snapshot.meta = self.read(store, &row, read::meta).unwrap_or_default();
+                self.begin();
             }
             "records" => {
                 if let Some(record) = self.read(store, &row, read::record) {

@@ -312,6 +312,18 @@ impl Operation {
         }
     }
 
+    /// Whether what it was made on is what stands there.
+    #[must_use]
+    pub fn found(&self, document: Option<&Document>) -> bool {
+        match &self.before {
+            Before::Paths(paths) => paths
+                .iter()
+                .all(|(path, slot)| slot.0 == document.and_then(|document| document.get(&path.0))),
+            Before::Whole(found) => found.as_ref() == document,
+            Before::Nothing => document.is_none(),
+        }
+    }
+
     /// Whether it makes its record, so that others may have to wait for it.
     #[must_use]
     pub fn is_create(&self) -> bool {

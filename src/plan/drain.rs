@@ -13,8 +13,8 @@ use super::push::{self, Room, Settled, departure, fence, pick, settle_one};
 use crate::model::map::{Listed, sort_by};
 use crate::model::{
     Assumed, Base, Batch, Changeset, Ctx, Decision, Departure, EntityKey, Halt, Intent, Map, Meta,
-    Millis, OpId, OpState, Operation, Outcome, PushReply, Reserve, Rules, SPARE_TERMS, Sent, Seq,
-    Set, Snapshot, Term, Wall,
+    Millis, OpId, OpState, Operation, Outcome, Presence, PushReply, Reserve, Rules, SPARE_TERMS,
+    Sent, Seq, Set, Snapshot, Term, Wall,
 };
 
 /// What a leader knows of an outbox that drains.
@@ -303,7 +303,8 @@ impl Drain {
         }
     }
 
-    /// The server has it: what stands on it says what it says now.
+    /// The server has it: what stands on it says what it says now. What was made on something else than this one made, because
+    /// this one had been brought over a foreign change, has to be judged, and that takes a row (R6).
     fn had(&mut self, had: Had) {
         let (id, seq) = (had.op.id, had.op.seq);
         let version = match &had.outcome {
@@ -311,20 +312,19 @@ impl Drain {
             Outcome::Conflict { .. } | Outcome::Rejected { .. } | Outcome::Retry { .. } => None,
         };
         self.queue.ops.remove(&seq);
-        // What a wire is told of the next one may be the whole record: with what this one made of it.
-        if let Some(record) = self.queue.records.get_mut(&had.op.key) {
-            let on = record.base.as_ref().map(|base| &base.presence);
-            record.base = had.op.intent.replay(on).map(|presence| Base {
-                presence,
-                version: version.clone(),
-                stamp: None,
-                guessed: true,
-            });
-        }
+        let record = self.queue.records.get_mut(&had.op.key);
+        let on = record.as_ref().and_then(|record| record.base.as_ref()).map(|it| &it.presence);
+        let made = had.op.intent.replay(on);
         for (_, follower) in self.stands.iter().filter(|(other, _)| *other == id) {
-            if let Some(op) = self.queue.ops.get_mut(follower) {
+            let document = made.as_ref().and_then(Presence::document);
+            if let Some(op) = self.queue.ops.get_mut(follower).filter(|op| op.found(document)) {
                 op.assumed = version.clone().map_or(Assumed::Unknown, Assumed::At);
             }
+        }
+        // What a wire is told of the next one may be the whole record: with what this one made of it.
+        if let Some(record) = record {
+            record.base =
+                made.map(|presence| Base { presence, version, stamp: None, guessed: true });
         }
         self.heard.insert(id);
         self.rows.insert(seq);
@@ -641,7 +641,7 @@ mod tests {
     /// R27, P12: what an earlier leader deleted stays in sight where its record still shows it, and the next edit finds it.
     #[test]
     fn what_a_record_shows_outlives_the_leader_that_drained_it() {
-        use crate::model::{Presence, Record};
+        use crate::model::Record;
         let rules = Rules::default();
         let live = |text: &str| Presence::Live(Document::parse(text).unwrap());
         let key = EntityKey::new("orders", "c");

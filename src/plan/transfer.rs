@@ -233,9 +233,23 @@ pub fn import(
         let own = own_key(&aliases, key);
         (own != *key).then_some(own.id)
     });
-    for it in file.operations.iter().filter(|it| fresh.iter().any(|known| known.op.id == it.op.id))
-    {
-        bring(s, &mut draft, it, file, &keys);
+    let brought: Vec<(Seq, &Carried)> = file
+        .operations
+        .iter()
+        .filter(|it| fresh.iter().any(|known| known.op.id == it.op.id))
+        .map(|it| (bring(s, &mut draft, it, file, &keys), it))
+        .listed();
+    // What one waits for may stand behind it, or come back with it: nobody is judged before all are there, and each time something
+    // is blocked it may be the cause of another.
+    let mut moves = true;
+    while moves {
+        moves = false;
+        for (seq, it) in &brought {
+            moves |= block_or_park(&mut draft, *seq, it, file);
+        }
+    }
+    for (seq, _) in &brought {
+        announce(&mut draft, *seq);
     }
     for conflict in draft.notice.conflicts.clone() {
         draft.catch_up(conflict);
@@ -276,8 +290,8 @@ fn own_keys(s: &Snapshot, draft: &mut Draft<'_>, carried: &[&Carried]) -> Keys {
     keys
 }
 
-/// Puts one operation where it belongs.
-fn bring(s: &Snapshot, draft: &mut Draft<'_>, it: &Carried, file: &OutboxFile, keys: &Keys) {
+/// Puts one operation where it belongs, and says where that is.
+fn bring(s: &Snapshot, draft: &mut Draft<'_>, it: &Carried, file: &OutboxFile, keys: &Keys) -> Seq {
     let here = |key: &EntityKey| keys.get(key).cloned().unwrap_or_else(|| s.own_key(key));
     let mut op = it.op.clone();
     op.key = here(&op.key);
@@ -319,11 +333,6 @@ fn bring(s: &Snapshot, draft: &mut Draft<'_>, it: &Carried, file: &OutboxFile, k
         }
     }
     let (seq, id) = (op.seq, op.id);
-    let snapshot = it.snapshot.clone();
-    let waits = |message: &str| {
-        let (code, message) = (IMPORTED.to_owned(), message.to_owned());
-        OpState::Parked(Parked::Rejected { code, message, snapshot: snapshot.clone() })
-    };
     op.state = match op.state {
         OpState::Parked(Parked::Rejected { code, message, snapshot }) if file.hand_over => {
             OpState::Parked(Parked::Rejected { code, message, snapshot })
@@ -337,7 +346,7 @@ fn bring(s: &Snapshot, draft: &mut Draft<'_>, it: &Carried, file: &OutboxFile, k
                     draft.conflicts.insert(of, open);
                     OpState::Parked(Parked::Conflicted(of))
                 }
-                None => waits("both sides changed the record on another device"),
+                None => waits(it, "both sides changed the record on another device"),
             }
         }
         OpState::Queued { .. }
@@ -350,32 +359,47 @@ fn bring(s: &Snapshot, draft: &mut Draft<'_>, it: &Carried, file: &OutboxFile, k
         // One from the future would win every comparison for ever.
         op.stamp.millis = op.stamp.millis.min(draft.ctx.now.0);
     }
-    draft.add(op.clone());
-    if let OpState::Queued { .. } = op.state {
-        let cause = draft.cause(&op).filter(|_| !op.is_sealed());
-        let state = match cause {
-            Some((by, visible)) if file.hand_over || !visible => OpState::Blocked { by, visible },
-            Some(_) | None if file.hand_over => OpState::queued(),
-            Some(_) | None => waits("brought by a backup of another device"),
-        };
-        // Behind a conflict of this device it is part of our side: whoever decides it decides on both.
-        let met_here = |of: &Conflict| !file.conflicts.iter().any(|it| it.id == of.id);
-        if matches!(state, OpState::Blocked { visible: true, .. })
-            && draft.open_conflict(&op.key).is_some_and(met_here)
-        {
-            draft.show_in_conflict(&op);
-        }
-        if let Some(op) = draft.op_mut(seq) {
-            op.state = state;
-        }
+    draft.add(op);
+    seq
+}
+
+/// An operation that waits for a person.
+fn waits(it: &Carried, message: &str) -> OpState {
+    let (code, message) = (IMPORTED.to_owned(), message.to_owned());
+    OpState::Parked(Parked::Rejected { code, message, snapshot: it.snapshot.clone() })
+}
+
+/// Blocks one that has a cause, and parks one that only a person may send. Says whether it did.
+fn block_or_park(draft: &mut Draft<'_>, seq: Seq, it: &Carried, file: &OutboxFile) -> bool {
+    let queued = |op: &&Operation| matches!(op.state, OpState::Queued { .. });
+    let Some(op) = draft.op(seq).filter(queued).cloned() else { return false };
+    let cause = draft.cause(&op).filter(|_| !op.is_sealed());
+    let state = match cause {
+        Some((by, visible)) if file.hand_over || !visible => OpState::Blocked { by, visible },
+        Some(_) | None if file.hand_over => return false,
+        Some(_) | None => waits(it, "brought by a backup of another device"),
+    };
+    // Behind a conflict of this device it is part of our side: whoever decides it decides on both.
+    let met_here = |of: &Conflict| !file.conflicts.iter().any(|it| it.id == of.id);
+    if matches!(state, OpState::Blocked { visible: true, .. })
+        && draft.open_conflict(&op.key).is_some_and(met_here)
+    {
+        draft.show_in_conflict(&op);
     }
-    let parked = |op: &Operation| matches!(op.state, OpState::Parked(Parked::Rejected { .. }));
-    if draft.op(seq).is_some_and(parked) {
+    if let Some(op) = draft.op_mut(seq) {
+        op.state = state;
+    }
+    true
+}
+
+/// Says what waits for a person now.
+fn announce(draft: &mut Draft<'_>, seq: Seq) {
+    let Some(op) = draft.op(seq) else { return };
+    let (id, conflict) = (op.id, op.conflict());
+    if matches!(op.state, OpState::Parked(Parked::Rejected { .. })) {
         draft.notice.parked.push(id);
     }
-    if let Some(of) = draft.op(seq).and_then(Operation::conflict) {
-        draft.notice.conflicts.push(of);
-    }
+    draft.notice.conflicts.extend(conflict);
 }
 
 /// Whether a file can be what it says it is, and whether it is ours. Everything in it may have been made up.

@@ -551,6 +551,25 @@ fn a_record_made_anew_has_a_new_name() {
     assert_eq!(says(&till, op).0, "S-2");
 }
 
+/// R16, R25: what a full pull has brought so far is not shown, and is the same record when the verdict names it.
+#[test]
+fn a_record_that_a_full_pull_brought_before_the_verdict_goes_into_ours() {
+    let mut till = Till::new();
+    till.pulls(&[]);
+    let create = till.customer("c1");
+    till.sends();
+    till.cursor_expires();
+    let page = till.page(&[customer_is("S-1", 1, "{}")], true);
+    till.applies(None, &page).unwrap();
+    till.hears(&[(create, named(1, "S-1"))]);
+    till.pulls(&[RemoteChange {
+        presence: Presence::Live(doc(r#"{"customer":"S-1"}"#)),
+        ..live("o1", 1, "{}")
+    }]);
+    assert_eq!(own_ids(&till, "customers"), ["c1"]);
+    till.sees("o1", r#"{"customer":"c1"}"#);
+}
+
 /// R16, R25: a full pull that does not bring a record forgets it, not what the server called it.
 #[test]
 fn a_name_outlives_its_record() {

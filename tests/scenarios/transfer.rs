@@ -409,6 +409,25 @@ fn what_is_imported_where_it_came_from_comes_back() {
     here.sees("o1", r#"{"a":2,"b":2}"#);
 }
 
+/// R18, R14: a transaction comes back as it was: its members wait for each other no longer than they are apart.
+#[test]
+fn a_transaction_that_comes_back_waits_for_nobody() {
+    let mut here = Till::new();
+    let first = here.creates("o1", "{}");
+    let members = here
+        .transacts(&[
+            (order("o1"), Action::Patch(doc(r#"{"a":1}"#))),
+            (order("o2"), Action::Create(doc("{}"))),
+        ])
+        .unwrap();
+    let file = here.hands_over();
+    here.takes(&file);
+    let waiting = || members.iter().filter(|id| !is_queued(&here.op(**id))).count();
+    assert_eq!(waiting(), 0, "{:#?}", here.all().ops);
+    assert_eq!(here.pushes(applied(1)), first);
+    assert_eq!(here.sends(), members);
+}
+
 /// R18, P19: so does a conflict that was handed over, and it is open again.
 #[test]
 fn a_conflict_that_comes_back_is_open_again() {

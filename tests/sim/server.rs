@@ -392,10 +392,11 @@ impl Server {
         let keys = batch.operations.iter().map(|it| EntityKey::new(&*it.collection, &*it.id));
         let keys: Vec<EntityKey> = keys.collect();
         let before: Vec<Doc> = keys.iter().map(|key| text(self.record(key))).collect();
-        // What a person freed late was out of sight when the same user went on without it.
+        // What a person freed late, or brought back, was out of sight when the same user went on without it.
         let freed = |key| {
             let by = self.record(key).and_then(|record| OpId::parse(&record.op_id));
-            by.is_some_and(|op| see.ledger.borrow().by_person.contains(&op))
+            let ledger = see.ledger.borrow();
+            by.is_some_and(|op| ledger.by_person.contains(&op) || ledger.travelled.contains(&op))
         };
         let freed: Vec<bool> = keys.iter().map(|key| is_private(key) && freed(key)).collect();
         self.rules.whim.set(whim);

@@ -22,6 +22,7 @@ use holdfast::schedule::{Signal, Timing};
 use crate::asks::{self, Question};
 use crate::carry::{self, is_handed_over};
 use crate::host::{Answer, Ask, Device, Luck, Message, Shared, SimHost, Slot, Telling, Word};
+use crate::mirror::Mirror;
 use crate::oracle::{Call, Chain, Oracle, Violation, follow, is_private, position};
 use crate::replay::{self, COUNTER};
 use crate::server::{AMENDED, GIVEN, Naming, Nature, Server};
@@ -89,12 +90,24 @@ impl Swarm {
             freeze: rate([0, 0, 4, 12]),
             prune: rate([0, 0, 0, 3]),
             restore: rate([0, 0, 0, 3]),
-            carry: rate([0, 0, 6, 12]),
-            evict: rate([0, 0, 0, 2]),
+            carry: rate([0, 0, 0, 0]),
+            evict: rate([0, 0, 0, 0]),
             hurry: rate([8, 24, 48, 96]),
             fill: rate([0, 0, 2, 6]),
         }
     }
+}
+
+/// Whether what an operation was made on is not what those before it make by now: one was brought over a foreign change, and to judge
+/// it again takes a row.
+fn stands_elsewhere(mirror: &Mirror, op: &Operation) -> bool {
+    let base = mirror.records.get(&op.key).and_then(|record| record.base.as_ref());
+    let on = mirror
+        .queue(&op.key)
+        .filter(|it| it.seq < op.seq)
+        .fold(base.map(|base| base.presence.clone()), |on, it| it.intent.replay(on.as_ref()));
+    let after = matches!(op.assumed, Assumed::After(_)) && !op.is_sealed();
+    after && !op.found(on.as_ref().and_then(Presence::document))
 }
 
 /// What a run was.
@@ -1284,6 +1297,7 @@ impl World {
                     let on = |it: &&Operation| it.assumed == Assumed::After(op.id) && stuck(it);
                     parked
                         || needs_a_row
+                        || stands_elsewhere(mirror, op)
                         || mirror.queue(&op.key).any(|it| before(&it) || on(&it))
                         || op.refs.iter().any(named)
                         || mirror.mates(op).any(|it| stuck(&it))
@@ -1578,7 +1592,10 @@ impl World {
                 op.is_some_and(|op| !matches!(op.state, OpState::Parked(_)))
             };
             let tab = self.tabs.iter().find(|(_, (it, _))| *it == device).map(|(tab, _)| *tab);
-            let (Some(tab), false) = (tab, waits) else { continue };
+            // Handed over before the database was lost: nobody knows of it there.
+            let forgotten =
+                matches!(chain, Chain::Lost(_)) && self.shared.devices[device].borrow().lives > 0;
+            let (Some(tab), false) = (tab, waits || forgotten) else { continue };
             let engine = Rc::clone(&self.tabs[&tab].1);
             let shared = Rc::clone(&self.shared);
             asked.push(self.spawn(tab, "outcome", async move {

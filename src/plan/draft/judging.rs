@@ -138,13 +138,8 @@ impl Draft<'_> {
         }
         for seq in self.stands_after(settled) {
             let Some(op) = self.op_mut(seq) else { continue };
-            let all_seen = match &op.before {
-                Before::Paths(paths) => paths.iter().all(|(path, slot)| {
-                    slot.0 == document.and_then(|document| document.get(&path.0))
-                }),
-                Before::Whole(found) => found.as_ref() == document,
-                Before::Nothing => document.is_none() || is_made_again(settled, op),
-            };
+            let made_again = op.before == Before::Nothing && is_made_again(settled, op);
+            let all_seen = made_again || op.found(document);
             if all_seen {
                 op.assumed = base.version.clone().map_or(Assumed::Unknown, Assumed::At);
                 if let (true, Some(document)) = (op.is_create(), document) {

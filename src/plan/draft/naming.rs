@@ -44,7 +44,8 @@ impl Draft<'_> {
             record.server_id = (named != owner).then(|| assigned.to_owned());
             return owner;
         }
-        if self.records.get(&named).is_some_and(|record| record.base.is_some()) {
+        // What a full pull has brought so far is nobody's to see, and is the same record all the same (R25).
+        if self.records.get(&named).is_some_and(|it| it.base.is_some() || it.shadow.is_some()) {
             self.fold_record(&named, key);
         }
         self.keep_alias(named.clone(), &key.id);
