@@ -418,8 +418,8 @@ fn is_done(op: &Operation, departure: &Departure, outcome: &Outcome) -> bool {
 mod tests {
     use super::*;
     use crate::model::{
-        Backoff, Before, Capabilities, DeviceId, Document, Epoch, IdSeed, Owner, Priority, Stamp,
-        Version,
+        Backoff, Before, Capabilities, DeviceId, Document, Epoch, IdSeed, Owner, Priority, Record,
+        Stamp, Version,
     };
 
     const SEED: IdSeed = IdSeed { at: Wall(1), random: [7; 10] };
@@ -436,12 +436,18 @@ mod tests {
             Assumed::Nothing => Intent::Create(document),
             Assumed::At(_) | Assumed::After(_) | Assumed::Unknown => Intent::Replace(document),
         };
+        let before = match &intent {
+            Intent::Replace(document) => Before::Whole(Some(document.clone())),
+            Intent::Create(_) | Intent::Change(_) | Intent::Delete | Intent::Resolve(_) => {
+                Before::Nothing
+            }
+        };
         Operation {
             seq: Seq(seq),
             id: SEED.op(u32::try_from(seq).unwrap()),
             key: EntityKey::new("orders", id),
             intent,
-            before: Before::Whole(None),
+            before,
             assumed,
             stamp: Stamp { millis: 1, counter: 0, device: DeviceId::from_bytes([1; 16]) },
             priority: Priority::Normal,
@@ -468,10 +474,11 @@ mod tests {
             op(3, "b", Assumed::Nothing),
             op(4, "a", after(2)),
         ];
+        let records = ops.iter().map(|op| (op.key.clone(), Record::new(op.key.clone()))).collect();
         let ops: Map<Seq, Operation> = ops.into_iter().map(|op| (op.seq, op)).collect();
         let mut meta = Meta { reserve: SPARE_TERMS, ..Meta::default() };
         (meta.counts.accepted, meta.counts.pending) = (4, 4);
-        Snapshot { ops, meta, spares: Some(SPARE_TERMS), ..Snapshot::default() }
+        Snapshot { ops, records, meta, spares: Some(SPARE_TERMS), ..Snapshot::default() }
     }
 
     fn version(number: u64) -> Option<Version> {
@@ -601,6 +608,26 @@ mod tests {
         assert!(matches!(ended(&later), Ok(Ended::Done(_))));
     }
 
+    /// R27, R6: what was made on something else than the one before it makes, because that had been brought over a foreign change, is
+    /// judged, and that takes a row: it stays, with the row that it stands on.
+    #[test]
+    fn what_has_to_be_judged_waits_for_a_row() {
+        let rules = Rules::default();
+        let mut s = outbox();
+        s.ops.get_mut(&Seq(2)).unwrap().before =
+            Before::Whole(Some(Document::parse(r#"{"n":1}"#).unwrap()));
+        let mut drain = Drain::of(&s, HOUR);
+        let first = leaves(&mut drain, 0);
+        drain.hear(
+            &first,
+            &says(vec![(1, applied(5, None)), (3, applied(1, None))]),
+            &rules,
+            &ctx(0),
+        );
+        assert!(leaves(&mut drain, 60_000).is_empty());
+        assert_eq!(drain.gone(), rows(&[3]));
+    }
+
     /// R27, R14: where the server has all of a group or none, a refused mate is a verdict on all of them: what stands on one of
     /// these cannot have left, and the drain comes to its end.
     #[test]
@@ -641,7 +668,6 @@ mod tests {
     /// R27, P12: what an earlier leader deleted stays in sight where its record still shows it, and the next edit finds it.
     #[test]
     fn what_a_record_shows_outlives_the_leader_that_drained_it() {
-        use crate::model::Record;
         let rules = Rules::default();
         let live = |text: &str| Presence::Live(Document::parse(text).unwrap());
         let key = EntityKey::new("orders", "c");

@@ -428,6 +428,18 @@ fn a_transaction_that_comes_back_waits_for_nobody() {
     assert_eq!(here.sends(), members);
 }
 
+/// R18, P18: one record, made on two devices by their user, is not one that was made again: neither saw the other.
+#[test]
+fn a_create_that_was_handed_over_writes_over_nothing() {
+    let (mut here, mut there) = (Till::new(), Till::other());
+    let first = there.creates("o1", r#"{"b":3}"#);
+    let brought = here.creates("o1", r#"{"b":1}"#);
+    let file = here.hands_over();
+    there.takes(&file);
+    assert_eq!(there.pushes(applied(1)), first);
+    assert_eq!(there.open_conflict().op, brought);
+}
+
 /// R18, P19: so does a conflict that was handed over, and it is open again.
 #[test]
 fn a_conflict_that_comes_back_is_open_again() {

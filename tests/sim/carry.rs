@@ -207,6 +207,10 @@ impl Oracle {
                         continue;
                     };
                     ledger.shared.extend([it.op.key.clone(), op.key.clone()]);
+                    // Its user may have made the record again meanwhile: then the later create sets what it counts (R6).
+                    if op.is_create() {
+                        ledger.vague.insert(op.key.clone());
+                    }
                     for id in ids(&op) {
                         if file.hand_over {
                             ledger.carried.insert(id, c.device);
@@ -221,6 +225,11 @@ impl Oracle {
                 }
             }
         }
+    }
+
+    /// Whether a backup brought an operation to a second device.
+    pub(crate) fn is_copied(&self, id: OpId) -> bool {
+        self.ledger.borrow().copies.iter().any(|(_, it)| *it == id)
     }
 
     /// Whether more than one device may write a record, by its name or by what its operations did.

@@ -206,9 +206,10 @@ impl Mirror {
                     if groups || !op.is_sealed() {
                         next.extend(self.mates(op));
                     }
+                    // What came with a file stands behind what was here, whether it may have left elsewhere or not.
+                    let before = |it: &&Operation| it.seq < op.seq && it.holds_the_record();
+                    next.extend(self.queue(&op.key).filter(before));
                     if !op.is_sealed() {
-                        let before = |it: &&Operation| it.seq < op.seq && it.holds_the_record();
-                        next.extend(self.queue(&op.key).filter(before));
                         let named = |key| self.unsettled_create(key, op.seq);
                         next.extend(op.refs.iter().filter_map(named));
                     }

@@ -326,6 +326,9 @@ impl Oracle {
                     if ledger.by_person.contains(&op.id) {
                         ledger.by_person.insert(*next);
                     }
+                    if ledger.travelled.contains(&op.id) {
+                        ledger.travelled.insert(*next);
+                    }
                     // Sent again with a change: that is one more thing that the user did.
                     if let Some(call) = c.call.as_ref().filter(|_| moved && !amended) {
                         amended = true;

@@ -90,8 +90,8 @@ impl Swarm {
             freeze: rate([0, 0, 4, 12]),
             prune: rate([0, 0, 0, 3]),
             restore: rate([0, 0, 0, 3]),
-            carry: rate([0, 0, 0, 0]),
-            evict: rate([0, 0, 0, 0]),
+            carry: rate([0, 0, 6, 12]),
+            evict: rate([0, 0, 0, 2]),
             hurry: rate([8, 24, 48, 96]),
             fill: rate([0, 0, 2, 6]),
         }
@@ -1407,8 +1407,12 @@ impl World {
                 }
                 match self.whereabouts(&ledger, **id).1 {
                     Chain::Ended(_, fate) => fate == Fate::Applied,
-                    // It had left before its database was lost.
-                    Chain::Outbox(op) => ledger.evicted.contains_key(*id) && server.has_applied(op),
+                    // It had left before its database was lost, or before it was handed over.
+                    Chain::Outbox(op) => {
+                        let away =
+                            ledger.evicted.contains_key(*id) || ledger.travelled.contains(&op);
+                        away && server.has_applied(op)
+                    }
                     Chain::Lost(_) => false,
                 }
             };

@@ -425,10 +425,12 @@ impl<'a> Draft<'a> {
     }
 }
 
-/// Whether a record was made twice by its user: again while the first create was out of sight. Nobody else has a part in it, so
-/// the later one says what was meant, as a create over a live record does (R1).
+/// Whether a record was made twice by its user on one device: again while the first create was out of sight. Nobody else has a part in
+/// it, so the later one says what was meant, as a create over a live record does (R1). One that came from another device with a file
+/// was made without this one.
 fn is_made_again(first: &Operation, again: &Operation) -> bool {
-    first.is_create() && again.is_create() && first.owner == again.owner
+    let alone = first.owner == again.owner && first.stamp.device == again.stamp.device;
+    first.is_create() && again.is_create() && alone
 }
 
 fn op_id(op: Option<&Operation>) -> OpId {
