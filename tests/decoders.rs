@@ -103,6 +103,8 @@ mod tests {
                     lines.skip_while(|it| it.starts_with("key ") || it.starts_with("index "));
                 text.collect::<Vec<_>>().join("\n")
             })
+            // What says something by being there has nothing to decode (R27).
+            .filter(|text| text.starts_with('{') || text.starts_with('"'))
             .collect()
     }
 

@@ -7,7 +7,7 @@
 
 use std::collections::BTreeSet;
 
-use holdfast::layout::{self, Gather, Query, RowChange, RowText};
+use holdfast::layout::{self, Gather, Part, Query, RowChange, RowText};
 use holdfast::model::{
     Batch, Changeset, Cursor, Departure, DeviceId, Document, Edit, EntityKey, Halt, Intent, Json,
     Need, OpId, Outcome, Path, Presence, PullPage, Root, Scope, Seq, Snapshot, Stamp, Theirs,
@@ -482,8 +482,11 @@ fn read(store: &str, text: &str) -> Snapshot {
             return gather.into_snapshot();
         }
         for query in queries {
-            let (Query::Get { store: at, .. } | Query::Scan { store: at, .. }) = &query;
+            let (Query::Get { store: at, key } | Query::Scan { store: at, prefix: key, .. }) =
+                &query;
             let text = match *at {
+                // The reserve is whole (R27).
+                "meta" if *key == [Part::Text("unsealed".into())] => Some("1"),
                 at if at == store => row.take(),
                 "meta" if store == "aliases" => Some(STATE),
                 _ => None,

@@ -134,6 +134,11 @@ impl Till {
     }
 
     pub(crate) fn with(strategy: Strategy) -> Self {
+        Self::of(7, strategy)
+    }
+
+    /// A till of its own name.
+    pub(crate) fn of(device: u8, strategy: Strategy) -> Self {
         let mut till = Self {
             disk: Disk::default(),
             rules: rules(strategy),
@@ -143,7 +148,7 @@ impl Till {
             laws: Laws::default(),
             owner: Owner::default(),
             schema: 1,
-            device: 7,
+            device,
             calls: 0,
             pages: 0,
         };

@@ -3,7 +3,7 @@
 use holdfast::layout::{file_text, read_file};
 use holdfast::model::{
     Assumed, Choice, Code, EntityKey, Fate, OpId, OpState, OutboxFile, Outcome, Owner, Parked,
-    PushReply, Root, Selection, SyncError, edit,
+    PushReply, Root, Selection, Strategy, SyncError, edit,
 };
 use holdfast::model::{Need, Presence};
 use holdfast::plan::transfer::{Exported, Imported, MAX_OPERATIONS, export, import};
@@ -17,9 +17,7 @@ use crate::till::{
 impl Till {
     /// Another device of the same user.
     fn other() -> Self {
-        let mut till = Self::new();
-        till.device = 8;
-        till
+        Self::of(8, Strategy::Manual)
     }
 
     fn exports(&mut self, wanted: &Selection, hand_over: bool) -> Result<OutboxFile, SyncError> {
