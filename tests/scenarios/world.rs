@@ -369,12 +369,10 @@ impl RawStore for Shelf {
         decide: &mut dyn FnMut(&Snapshot) -> Changeset,
     ) -> Result<(), StoreError> {
         self.runs.set(self.runs.get() + 1);
-        let mut aborts = self.aborts.borrow_mut();
-        if aborts.front() == Some(&verb.name) {
-            aborts.pop_front();
+        let aborted = self.aborts.borrow_mut().pop_front_if(|it| *it == verb.name);
+        if aborted.is_some() {
             return Err(StoreError::Failed("aborted".into()));
         }
-        drop(aborts);
         self.inner.run(verb, need, decide).await?;
         let mut loses = self.loses.borrow_mut();
         if loses.front() == Some(&verb.name) {
