@@ -12,6 +12,7 @@ mod coalescing;
 mod conflicts;
 #[cfg(test)]
 mod desk;
+#[cfg(test)]
 mod draining;
 #[cfg(test)]
 mod engine;
