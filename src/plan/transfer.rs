@@ -306,9 +306,12 @@ fn bring(s: &Snapshot, draft: &mut Draft<'_>, it: &Carried, file: &OutboxFile, k
     op.ready = false;
     let back = draft.find(op.id).map(|known| known.seq);
     if let Some(known) = back.and_then(|seq| draft.op(seq)) {
-        // It comes back to its place. What may have left from here never changes (P5).
+        // It comes back to its place. What may have left from here never changes (P5), and a file from before the last edits here
+        // takes nothing back of them (P3).
         let state = op.state.clone();
-        op = if known.is_sealed() { known.clone() } else { Operation { seq: known.seq, ..op } };
+        let older = known.folded.iter().any(|write| !op.folded.contains(write));
+        let keeps = known.is_sealed() || older;
+        op = if keeps { known.clone() } else { Operation { seq: known.seq, ..op } };
         op.state = state;
     } else {
         op.seq = draft.next_seq();

@@ -2,8 +2,8 @@
 
 use holdfast::layout::{file_text, read_file};
 use holdfast::model::{
-    Assumed, Choice, Code, EntityKey, Fate, OpId, OpState, OutboxFile, Outcome, Owner, Parked,
-    PushReply, Root, Selection, Strategy, SyncError, edit,
+    Assumed, Choice, Code, EntityKey, Fate, Intent, OpId, OpState, OutboxFile, Outcome, Owner,
+    Parked, PushReply, Root, Selection, Strategy, SyncError, edit,
 };
 use holdfast::model::{Need, Presence};
 use holdfast::plan::transfer::{Exported, Imported, MAX_OPERATIONS, export, import};
@@ -424,6 +424,19 @@ fn a_transaction_that_comes_back_waits_for_nobody() {
     assert_eq!(waiting(), 0, "{:#?}", here.all().ops);
     assert_eq!(here.pushes(applied(1)), first);
     assert_eq!(here.sends(), members);
+}
+
+/// R18, P3: a backup from before the last edit brings back what was handed over as it was then, with the edit.
+#[test]
+fn an_older_file_takes_no_edit_back() {
+    let mut here = Till::new();
+    let made = here.creates("o1", r#"{"a":1}"#);
+    let backup = here.backs_up();
+    here.patches("o1", r#"{"b":2}"#);
+    here.hands_over();
+    here.takes(&backup);
+    let op = here.op(made);
+    assert_eq!((op.folded.len(), op.intent), (1, Intent::Create(doc(r#"{"a":1,"b":2}"#))));
 }
 
 /// R18, P18: one record, made on two devices by their user, is not one that was made again: neither saw the other.

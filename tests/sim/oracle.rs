@@ -739,12 +739,13 @@ impl Oracle {
 
     /// Whether an operation could leave as far as its record and what it names are concerned.
     fn is_free(&self, is: &Mirror, op: &Operation) -> bool {
-        // One that was freed late waits for what left meanwhile, which was made without it.
-        let holds = |it: &&Operation| match op.is_sealed() {
-            true => it.is_sealed() && it.seq < op.seq,
-            false => it.is_sealed() || it.seq < op.seq,
+        // One that was freed late waits for what left meanwhile, which was made without it; what may have left waits for nobody else.
+        let earlier = |it: &Operation| it.seq < op.seq;
+        let holds = |it: &Operation| match op.is_sealed() {
+            true => it.is_away() && earlier(it),
+            false => it.is_away() || it.holds_the_record() && earlier(it),
         };
-        let first = !is.queue(&op.key).filter(holds).any(Operation::holds_the_record);
+        let first = !is.queue(&op.key).any(holds);
         let awaits = |target| {
             let create = is.unsettled_create(target, op.seq);
             create.is_some_and(|it| !self.groups || op.group.is_none() || it.group != op.group)

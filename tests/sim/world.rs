@@ -67,6 +67,7 @@ struct Swarm {
 
 impl Swarm {
     fn draw(tape: &mut Tape) -> Self {
+        let files = FILES.load(Ordering::Relaxed);
         let mut rate = |rates: [u16; 4]| rates[tape.pick(4)];
         Self {
             act: rate([24, 40, 64, 96]),
@@ -90,13 +91,16 @@ impl Swarm {
             freeze: rate([0, 0, 4, 12]),
             prune: rate([0, 0, 0, 3]),
             restore: rate([0, 0, 0, 3]),
-            carry: rate([0, 0, 6, 12]),
-            evict: rate([0, 0, 0, 2]),
+            carry: rate(if files { [0, 0, 6, 12] } else { [0; 4] }),
+            evict: rate(if files { [0, 0, 0, 2] } else { [0; 4] }),
             hurry: rate([8, 24, 48, 96]),
             fill: rate([0, 0, 2, 6]),
         }
     }
 }
+
+/// Whether outbox files and evictions are in the world (`--files`).
+pub(crate) static FILES: AtomicBool = AtomicBool::new(false);
 
 /// Whether what an operation was made on is not what those before it make by now: one was brought over a foreign change, and to judge
 /// it again takes a row.
