@@ -58,6 +58,6 @@ if (!built) console.log("pkg/ is not built: the tests of the package itself do n
 run(process.execPath, [
   "--test",
   "--test-reporter=spec",
-  "--test-timeout=120000",
+  "--test-timeout=300000",
   ...tests.map((file) => here(file)),
 ]);
