@@ -1,11 +1,12 @@
 //! Rejected operations: what waits for them, and what a person may do (P10, P21, R1, R9, R12).
 
-use holdfast::model::{Assumed, Code, EntityKey, Fate, Intent, OpState, Strategy};
+use holdfast::model::{Assumed, Code, EntityKey, Fate, Intent, OpState, Presence, Strategy};
 use holdfast::plan::resolve::Resolution;
 use holdfast::plan::write::Action;
 
 use crate::till::{
-    Till, applied, doc, is_blocked_by, is_queued, is_rejected, live, order, rejected, version,
+    Till, applied, doc, is_blocked_by, is_queued, is_rejected, live, order, rejected, tombstone,
+    version,
 };
 
 /// A change was refused; two more were made on it before that.
@@ -429,4 +430,22 @@ fn a_record_made_twice_by_its_user_is_no_conflict() {
     assert!(matches!(till.op(again).intent, Intent::Change(_)));
     assert_eq!(till.pushes(applied(2)), again);
     till.sees("o1", r#"{"a":2,"customer":"c1"}"#);
+}
+
+/// P19 (sim): what was out of sight when the server removed its record is shown whole to whoever is asked about it.
+#[test]
+fn what_was_blocked_when_its_record_went_keeps_what_it_was_made_on() {
+    let mut till = Till::new();
+    till.pulls(&[live("o1", 1, r#"{"a":1,"b":1}"#)]);
+    let bad = till.patches("o1", r#"{"a":2}"#);
+    till.sends();
+    let behind = till.patches("o1", r#"{"b":2}"#);
+    till.hears(&[(bad, rejected("validation"))]);
+    assert!(is_blocked_by(&till.op(behind), bad));
+    till.pulls(&[tombstone("o1", 2)]);
+    till.discards(bad).unwrap();
+    let conflict = till.open_conflict();
+    assert_eq!(conflict.op, behind);
+    assert_eq!(conflict.theirs, Presence::Deleted);
+    assert_ne!(conflict.mine, Presence::Deleted, "{conflict:?}");
 }

@@ -26,13 +26,13 @@ impl Draft<'_> {
         moves
     }
 
-    /// The record is about to go from the base: changes that are on their way keep whole what they were made on. Whoever is asked
-    /// about one of them later is shown what its user saw, and one that stands makes that anew (P19).
+    /// The record is about to go from the base: changes that wait keep whole what they were made on, those that are out of sight too.
+    /// Whoever is asked about one of them later is shown what its user saw, and one that stands makes that anew (P19).
     pub(super) fn keep_ground(&mut self, key: &EntityKey) {
         let mut view = self.base_presence(key).cloned();
         for seq in self.queue(key) {
-            let Some(op) = self.ops.get(&seq).filter(|op| op.is_visible()) else { continue };
-            let next = self.step(op, view.as_ref());
+            let Some(op) = self.ops.get(&seq) else { continue };
+            let next = op.is_visible().then(|| self.step(op, view.as_ref()));
             if let (Intent::Change(_), Before::Paths(found), Some(Presence::Live(document))) =
                 (&op.intent, found_by(op), &view)
             {
@@ -41,7 +41,9 @@ impl Draft<'_> {
                     op.before = Before::Whole(Some(ground));
                 }
             }
-            view = next;
+            if let Some(next) = next {
+                view = next;
+            }
         }
     }
 
