@@ -98,7 +98,10 @@ const PULL = [
 
 /** In the page: asks, and waits until the status says what it should; otherwise the test runs out of time. */
 const said = async ({ kind, reason }) => {
-  const code = await tried();
+  const asked = await tried();
+  // The cycle that the write began by itself may have had the answer, and then nothing was left to ask.
+  const own = cycles.slice(globalThis.since ?? cycles.length).find(({ halted }) => halted);
+  const code = asked === "done" ? (own?.halted ?? asked) : asked;
   const status = await until((now) => now.kind === kind && now.reason === reason);
   return { code, connected: status.connection.kind, outbox: status.outbox };
 };
@@ -114,10 +117,10 @@ scenario(
     server.pull.always(steps.edited((answer) => ({ ...answer, changes: [] })));
     for (const [n, [name, step, expected]] of PUSH.entries()) {
       server.push.always(step);
-      const opId = await page.evaluate(
-        async (id) => (await orders.create({ table: 1 }, { id })).opId,
-        `order-${n}`,
-      );
+      const opId = await page.evaluate(async (id) => {
+        globalThis.since = cycles.length;
+        return (await orders.create({ table: 1 }, { id })).opId;
+      }, `order-${n}`);
       const seen = await page.evaluate(said, expected);
       assert.equal(seen.code, expected.code, name);
       assert.equal(seen.outbox.pending, 1, `${name}: it waits`);

@@ -23,6 +23,8 @@ function tools() {
     for (const name of ["conflict", "parked", "auth-required", "fatal"]) {
       sync.on(name, (payload) => globalThis.events.push([name, payload]));
     }
+    globalThis.cycles = [];
+    sync.on("cycle", (report) => globalThis.cycles.push(report));
     Object.assign(globalThis, { sync, orders: sync.collection("orders") });
   };
   globalThis.until = (is) =>
