@@ -9,6 +9,7 @@
 
 use super::Deposed;
 use super::draft::{Draft, Notice};
+use super::pull;
 use super::push::{self, Room, Settled, departure, fence, pick, settle_one};
 use crate::model::map::{Listed, sort_by};
 use crate::model::{
@@ -103,7 +104,12 @@ pub fn end(
     let was = drain.with_rows_back(s, term);
     let mut draft = Draft::new(&was, rules, ctx);
     if !drain.began {
-        was.records.keys().for_each(|key| keep_shown(&mut draft, key));
+        let guessed = was.records.keys().filter(|key| keep_shown(&mut draft, key)).count();
+        if guessed > 0 {
+            // A base may have had what was deleted already, and then no pull from its cursor would ever bring it again.
+            let there = s.cursors.values().filter(|row| !row.leaving);
+            draft.out.cursors = there.map(|row| pull::anew(s, row.clone())).listed();
+        }
     }
     for op in drain.left(rules, ctx) {
         let Some(row) = draft.op_mut(op.seq).filter(|row| row.id == op.id) else { continue };
@@ -367,17 +373,17 @@ impl Drain {
 }
 
 /// A record that shows more than its base and what is known of: an earlier leader deleted the rest, which the server has. It stands
-/// as a guess until the next pull, with what was acked in it, so that nothing goes out of sight and the next edit finds what its
-/// user sees.
-fn keep_shown(draft: &mut Draft<'_>, key: &EntityKey) {
+/// as a guess until everything has been pulled, with what was acked in it, so that nothing goes out of sight and the next edit finds
+/// what its user sees.
+fn keep_shown(draft: &mut Draft<'_>, key: &EntityKey) -> bool {
     let waits = |op: &Operation| op.is_visible() && !matches!(op.state, OpState::Acked { .. });
     if draft.queue(key).into_iter().filter_map(|seq| draft.op(seq)).any(waits) {
-        return;
+        return false;
     }
-    let Some(record) = draft.records.get(key) else { return };
+    let Some(record) = draft.records.get(key) else { return false };
     let now = draft.view(key);
     let Some(view) = record.view.clone().filter(|shown| now.as_ref() != Some(shown)) else {
-        return;
+        return false;
     };
     let known = record.base.as_ref();
     let base = Base {
@@ -388,6 +394,7 @@ fn keep_shown(draft: &mut Draft<'_>, key: &EntityKey) {
     };
     draft.has_acked(key);
     draft.record_mut(key).base = Some(base);
+    true
 }
 
 fn not_before(op: &Operation) -> Option<Wall> {
@@ -418,8 +425,8 @@ fn is_done(op: &Operation, departure: &Departure, outcome: &Outcome) -> bool {
 mod tests {
     use super::*;
     use crate::model::{
-        Backoff, Before, Capabilities, DeviceId, Document, Epoch, IdSeed, Owner, Priority, Record,
-        Stamp, Version,
+        Backoff, Before, Capabilities, CursorRow, DeviceId, Document, Epoch, IdSeed, Owner,
+        Priority, Record, Scope, Stamp, Version,
     };
 
     const SEED: IdSeed = IdSeed { at: Wall(1), random: [7; 10] };
@@ -678,6 +685,7 @@ mod tests {
         let mut s = outbox();
         s.ops = Map::new();
         s.records.insert(key.clone(), shown.clone());
+        s.cursors.insert(Scope::all(), CursorRow::new(Scope::all()));
         let mut acked = op(1, "c", Assumed::Nothing);
         acked.state = OpState::Acked { pull_after: Epoch(0) };
         let mut with_acked = s.clone();
@@ -692,6 +700,7 @@ mod tests {
             let guess =
                 Base { presence: live(r#"{"n":2}"#), guessed: true, ..shown.base.clone().unwrap() };
             assert_eq!(base, kept.then_some(guess));
+            assert_eq!(changes.cursors.iter().any(|row| row.rebuilding), kept, "what is guessed");
         }
     }
 

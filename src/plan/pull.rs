@@ -279,13 +279,18 @@ pub fn restart(s: &Snapshot, scope: &Scope, ctx: &Ctx) -> Decision<Result<(), De
     let row = s.cursors.get(scope).cloned().unwrap_or_else(|| CursorRow::new(scope.clone()));
     let mut changes = Changeset::nothing();
     changes.cursors = others_begin_anew(s, scope);
-    changes.cursors.push(CursorRow {
+    changes.cursors.push(anew(s, row));
+    Decision { changes, output: Ok(()) }
+}
+
+/// A scope that is pulled from the beginning.
+pub(super) fn anew(s: &Snapshot, row: CursorRow) -> CursorRow {
+    CursorRow {
         cursor: None,
         generation: next_generation(s).max(row.generation + 1),
         rebuilding: true,
         spares: false,
         brought: 0,
         ..row
-    });
-    Decision { changes, output: Ok(()) }
+    }
 }

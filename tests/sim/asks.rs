@@ -97,7 +97,8 @@ impl Oracle {
                 }
                 (Some(_) | None, _) => {}
             }
-            if was.is_some_and(|it| !it.asks_resolver()) && conflict.asks_resolver() {
+            let persons = |it: &Conflict| it.resolved.is_none() && !it.asks_resolver();
+            if was.is_some_and(persons) && conflict.asks_resolver() {
                 self.fail("P20 resolver", format!("a person's conflict is asked of it: {was:?}"));
             }
         }

@@ -212,9 +212,9 @@ impl Oracle {
                         ledger.vague.insert(op.key.clone());
                     }
                     for id in ids(&op) {
-                        if file.hand_over {
-                            ledger.carried.insert(id, c.device);
-                        } else {
+                        // Brought a second time, by a device that has lost the first: that may have gone on with it.
+                        let again = file.hand_over && ledger.carried.insert(id, c.device).is_some();
+                        if again || !file.hand_over {
                             ledger.copies.insert((c.device, id));
                             // It comes back as a copy, and may be alive elsewhere.
                             if ledger.travelled.contains(&id) {
@@ -225,6 +225,12 @@ impl Oracle {
                 }
             }
         }
+    }
+
+    /// Whether a customer's create was carried to another device: it may have been made again under the same id of its maker's then,
+    /// and each of the two devices means its own.
+    pub(crate) fn is_twice(&self, customer: &str) -> bool {
+        self.ledger.borrow().shared.contains(&EntityKey::new("customers", customer))
     }
 
     /// Whether a backup brought an operation to a second device.

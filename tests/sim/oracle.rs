@@ -514,7 +514,8 @@ impl Oracle {
     /// P17: somebody else changed what we changed since we saw it, and to something else.
     fn real(&self, conflict: &Conflict, op: Option<&Operation>) {
         let ledger = self.ledger.borrow();
-        if ledger.by_person.contains(&conflict.op) {
+        // What a file brought back may have been made again meanwhile, over members that its user did not look at (R6).
+        if ledger.by_person.contains(&conflict.op) || ledger.vague.contains(&conflict.key) {
             return;
         }
         let Some(saw) = ledger.saw.get(&conflict.op) else {

@@ -272,7 +272,7 @@ impl Server {
                 if matches!(it.intent, Intent::Create(_)) && !it.id.starts_with(GIVEN) {
                     let next = format!("{GIVEN}{}", self.given.len());
                     self.given.entry(it.id.clone()).or_insert(next);
-                } else if self.given.contains_key(&it.id) {
+                } else if self.given.contains_key(&it.id) && !see.is_twice(&it.id) {
                     see.fail("R16 names", format!("{} says {} of its own", it.op, it.id));
                 }
                 it.id = self.stored(&it.id).to_owned();
@@ -284,7 +284,8 @@ impl Server {
                         self.together.insert(it.op);
                     }
                     let dangles = see.ledger.borrow().dangling.contains(&named)
-                        || self.together.contains(&it.op);
+                        || self.together.contains(&it.op)
+                        || see.is_twice(&named.id);
                     if self.given.contains_key(&named.id) && !dangles {
                         see.fail("R16 names", format!("{} names {} of its own", it.op, named.id));
                     }
