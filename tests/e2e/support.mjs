@@ -58,10 +58,11 @@ class Shop {
   #server;
   #port = 0;
 
-  constructor(folder, { rules = "pos", faults = [], www } = {}) {
+  constructor(folder, { rules = "pos", faults = [], seed = false, www } = {}) {
     this.folder = folder;
     this.database = path.join(folder, "shop.db");
     this.arguments = ["--rules", rules, ...faults.flatMap((fault) => ["--fault", fault])];
+    if (seed) this.arguments.push("--seed");
     this.copyPage = www === "copy";
     this.www = this.copyPage ? path.join(folder, "www") : builtPage;
     this.empty = path.join(folder, "empty");
