@@ -208,32 +208,30 @@ impl<H: Host> Engine<H> {
 
     /// One transaction with an output. While the outbox drains there is no space for it, whether there would be some or not: what
     /// counts as sealed may not change (R27).
-    async fn commit<T>(
+    fn commit<T>(
         &self,
         verb: &Verb,
         need: Need,
-        mut decide: impl FnMut(&Snapshot) -> Decision<T>,
-    ) -> Result<T, SyncError> {
-        let (mut output, mut full) = (None, false);
-        let mut decide = |snapshot: &Snapshot| {
-            let decision = decide(snapshot);
-            let folds = planted::has(Bug::FoldsWhileDraining) && verb.name == "write";
-            full = snapshot.is_draining() && !decision.changes.is_empty() && !folds;
-            output = Some(decision.output);
-            if full { Changeset::nothing() } else { decision.changes }
-        };
-        self.transact(verb, need, &mut decide).await?;
-        if full {
-            return Err(StoreError::Full.into());
-        }
-        output.ok_or_else(|| StoreError::Lost.into())
+        decide: impl FnMut(&Snapshot) -> Decision<T>,
+    ) -> impl Future<Output = Result<T, SyncError>> {
+        self.commit_with(verb, need, false, decide)
     }
 
     /// The same for the verbs of an outbox that drains.
-    async fn commit_draining<T>(
+    fn commit_draining<T>(
         &self,
         verb: &Verb,
         need: Need,
+        decide: impl FnMut(&Snapshot) -> Decision<T>,
+    ) -> impl Future<Output = Result<T, SyncError>> {
+        self.commit_with(verb, need, true, decide)
+    }
+
+    async fn commit_with<T>(
+        &self,
+        verb: &Verb,
+        need: Need,
+        drains: bool,
         mut decide: impl FnMut(&Snapshot) -> Decision<T>,
     ) -> Result<T, SyncError> {
         let mut output = None;
@@ -242,7 +240,7 @@ impl<H: Host> Engine<H> {
             output = Some(decision.output);
             decision.changes
         };
-        self.transact(verb, need, &mut decide).await?;
+        self.transact(verb, need, drains, &mut decide).await?;
         output.ok_or_else(|| StoreError::Lost.into())
     }
 
@@ -252,26 +250,33 @@ impl<H: Host> Engine<H> {
         &'a self,
         verb: &'a Verb,
         need: Need,
+        drains: bool,
         decide: &'a mut dyn FnMut(&Snapshot) -> Changeset,
     ) -> Pin<Box<dyn Future<Output = Result<(), SyncError>> + 'a>> {
-        Box::pin(self.transaction_of(verb, need, decide))
+        Box::pin(self.transaction_of(verb, need, drains, decide))
     }
 
     async fn transaction_of(
         &self,
         verb: &Verb,
         need: Need,
+        drains: bool,
         decide: &mut dyn FnMut(&Snapshot) -> Changeset,
     ) -> Result<(), SyncError> {
         let began = self.host.clock().mono();
         // What a user waits for is worth a place in the profile.
         let spell = (verb.name == "write").then(|| self.begin("commit"));
-        let (mut stored, mut draining) = (None, false);
+        let (mut stored, mut draining, mut full) = (None, false, false);
         let result = self
             .host
             .store()
             .commit(verb, need, |snapshot| {
                 let mut changes = decide(snapshot);
+                let folds = planted::has(Bug::FoldsWhileDraining) && verb.name == "write";
+                full = !drains && snapshot.is_draining() && !changes.is_empty() && !folds;
+                if full {
+                    changes = Changeset::nothing();
+                }
                 draining = match changes.reserve {
                     Some(Reserve::Fill) => false,
                     Some(Reserve::Draw | Reserve::DrawTerm(_)) => true,
@@ -299,7 +304,7 @@ impl<H: Host> Engine<H> {
             self.heard_of_the_reserve(draining);
             if draining {
                 // The balance in the row is that of the time before.
-                return Ok(());
+                return if full { Err(StoreError::Full.into()) } else { Ok(()) };
             }
             if wrote {
                 self.tables.borrow_mut().note(&[meta.commits], touched.iter());
