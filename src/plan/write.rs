@@ -211,6 +211,12 @@ fn accept(
             Folding::Annihilate if matches!(beneath(), Some(Presence::Live(_))) => Folding::Apart,
             // So it would be if a transaction below it came to nothing.
             Folding::Annihilate if draft.stands_on_member(&older) => Folding::Apart,
+            // Made anew while something else was out of sight that is shown again: in the create it could not say what goes (R1).
+            Folding::Into(..)
+                if older.is_create() && matches!(beneath(), Some(Presence::Live(_))) =>
+            {
+                Folding::Apart
+            }
             folding @ (Folding::Into(..) | Folding::Annihilate | Folding::Apart) => folding,
         };
         match folding {

@@ -439,6 +439,22 @@ fn an_older_file_takes_no_edit_back() {
     assert_eq!((op.folded.len(), op.intent), (1, Intent::Create(doc(r#"{"a":1,"b":2}"#))));
 }
 
+/// P11 (sim): a record was made again while its first create was away, and that comes back in front: what replaces the record says
+/// what goes.
+#[test]
+fn what_replaces_a_record_that_was_made_again_leaves_nothing_of_the_first() {
+    let mut here = Till::new();
+    here.creates("o1", r#"{"a":1}"#);
+    let file = here.hands_over();
+    here.creates("o1", r#"{"b":2}"#);
+    here.takes(&file);
+    here.sees("o1", r#"{"a":1,"b":2}"#);
+    here.replaces("o1", r#"{"c":3}"#);
+    here.sees("o1", r#"{"c":3}"#);
+    here.patches("o1", r#"{"c":null,"d":4}"#);
+    here.sees("o1", r#"{"d":4}"#);
+}
+
 /// R18, P18: one record, made on two devices by their user, is not one that was made again: neither saw the other.
 #[test]
 fn a_create_that_was_handed_over_writes_over_nothing() {
