@@ -31,7 +31,7 @@ const browserFlags = [
 ];
 
 /** How long a page may take for one step on a busy machine; a limit, never a measure. */
-export const patience = 20_000;
+export const patience = 60_000;
 
 /** Runs `test` in a shop of its own, and clears everything away afterwards. */
 export async function inShop(options, test) {
