@@ -210,6 +210,7 @@ impl Oracle {
                     // Its user may have made the record again meanwhile: then the later create sets what it counts (R6).
                     if op.is_create() {
                         ledger.vague.insert(op.key.clone());
+                        ledger.brought.insert(op.key.clone());
                     }
                     for id in ids(&op) {
                         // Brought a second time, by a device that has lost the first: that may have gone on with it.

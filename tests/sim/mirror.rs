@@ -1,12 +1,15 @@
 //! What must be on a disk, kept beside it by applying every changeset, so that checking costs no reading.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::Ordering;
 
 use holdfast::memory::Disk;
 use holdfast::model::{
     Changeset, Conflict, ConflictId, Counts, CursorRow, EntityKey, Meta, OpId, OpState, Operation,
     Parked, Record, Reserve, Scope, Seq, Settled, Term,
 };
+
+use crate::world::FILES;
 
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Mirror {
@@ -208,7 +211,9 @@ impl Mirror {
                     }
                     // What came with a file stands behind what was here, whether it may have left elsewhere or not.
                     let before = |it: &&Operation| it.seq < op.seq && it.holds_the_record();
-                    next.extend(self.queue(&op.key).filter(before));
+                    if !op.is_sealed() || FILES.load(Ordering::Relaxed) {
+                        next.extend(self.queue(&op.key).filter(before));
+                    }
                     if !op.is_sealed() {
                         let named = |key| self.unsettled_create(key, op.seq);
                         next.extend(op.refs.iter().filter_map(named));

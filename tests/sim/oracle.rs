@@ -70,6 +70,8 @@ pub(crate) struct Ledger {
     pub(crate) carried: BTreeMap<OpId, usize>,
     /// Whatever was ever handed over: its order on the first device is not that of the second.
     pub(crate) travelled: BTreeSet<OpId>,
+    /// Records whose creates a file brought.
+    pub(crate) brought: BTreeSet<EntityKey>,
     /// Records of which a file told another device.
     pub(crate) shared: BTreeSet<EntityKey>,
     /// What a backup brought: the same operation may live elsewhere, and is done twice if a person says so.
@@ -461,7 +463,8 @@ impl Oracle {
         for conflict in c.set.conflicts.values().filter(|_| !brought) {
             let new = !c.was.conflicts.contains_key(&conflict.id);
             let alone = self.is_alone(&conflict.key) && !server.was_set_back(&conflict.key);
-            // Removed under one of its ids and changed under the other, before anybody here could know that it is one (R16).
+            // Removed under one of its ids and changed under the other, before anybody here could know that it is one (R16): that is
+            // its user's to say, whichever of the two came to the server first.
             let removed =
                 matches!(conflict.kind, ConflictKind::DeleteUpdate | ConflictKind::UpdateDelete);
             let torn = removed && self.twice(conflict, server);
@@ -515,7 +518,7 @@ impl Oracle {
     fn real(&self, conflict: &Conflict, op: Option<&Operation>) {
         let ledger = self.ledger.borrow();
         // What a file brought back may have been made again meanwhile, over members that its user did not look at (R6).
-        if ledger.by_person.contains(&conflict.op) || ledger.vague.contains(&conflict.key) {
+        if ledger.by_person.contains(&conflict.op) || ledger.brought.contains(&conflict.key) {
             return;
         }
         let Some(saw) = ledger.saw.get(&conflict.op) else {
