@@ -49,6 +49,8 @@ mod tidying;
 #[cfg(test)]
 mod till;
 #[cfg(test)]
+mod traffic;
+#[cfg(test)]
 mod transfer;
 #[cfg(test)]
 mod walks;

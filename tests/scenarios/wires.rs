@@ -47,13 +47,13 @@ struct Table {
     bad: &'static str,
 }
 
-struct Backend {
-    preset: Preset,
+pub(crate) struct Backend {
+    pub(crate) preset: Preset,
     wire: Wire,
     tables: [Table; 2],
 }
 
-const BACKENDS: &[Backend] = &[
+pub(crate) const BACKENDS: &[Backend] = &[
     Backend {
         preset: AURA_CONNECT,
         wire: Wire::AuraConnect,
@@ -178,7 +178,7 @@ const BACKENDS: &[Backend] = &[
 ];
 
 /// The server of a wire, and what it has seen.
-struct Server {
+pub(crate) struct Server {
     wire: Wire,
     store: Memory,
     terms: Terms,
@@ -189,7 +189,21 @@ struct Server {
 }
 
 impl Server {
-    fn answer(&mut self, request: &HttpRequest) -> HttpResponse {
+    /// With the wire's seed data in it.
+    pub(crate) fn new(backend: &'static Backend, clock: &Clockwork) -> Self {
+        let mut store = Memory::new("e1");
+        backend.wire.seed(&mut store, clock.wall().0 - 60_000).unwrap();
+        Self {
+            wire: backend.wire,
+            store,
+            terms: Terms::default(),
+            clock: clock.clone(),
+            came: BTreeMap::new(),
+            tables: &backend.tables,
+        }
+    }
+
+    pub(crate) fn answer(&mut self, request: &HttpRequest) -> HttpResponse {
         let said = self.handle(request).unwrap_or_else(|problem| self.wire.refusal(&problem));
         let content_type = "application/json".to_owned();
         HttpResponse {
@@ -439,16 +453,7 @@ impl Drop for Walk {
 impl Walk {
     fn new(seed: u64, backend: &'static Backend, strategy: Strategy) -> Self {
         let clock = Clockwork::default();
-        let mut store = Memory::new("e1");
-        backend.wire.seed(&mut store, clock.wall().0 - 60_000).unwrap();
-        let server = Server {
-            wire: backend.wire,
-            store,
-            terms: Terms::default(),
-            clock: clock.clone(),
-            came: BTreeMap::new(),
-            tables: &backend.tables,
-        };
+        let server = Server::new(backend, &clock);
         let begun = format!("{}, {strategy:?}, seed {seed}", backend.preset.name);
         let trace = Rc::new(RefCell::new(vec![begun]));
         let road = Road {

@@ -22,6 +22,7 @@ mod sim;
 mod size;
 mod test;
 mod top;
+mod traffic;
 mod wasm;
 
 use std::process::ExitCode;
@@ -42,6 +43,8 @@ usage: cargo xtask <command>
   mutants [--sample N] [--seed S] [--only TEXT] [--list]
                                  changes in the plans that no test notices
   depth                          what one write costs behind a long outbox
+  traffic [--write]              requests and bytes of 1,000 operations per preset; --write puts the
+                                 table into docs/backends.md
   browser [--chromium] [--firefox] [--webkit]
   replay --orders FILE           real sales through a real browser
   kill [--rounds N] [--browser chromium|firefox] [--seed S] [--no-build]
@@ -65,6 +68,7 @@ fn main() -> ExitCode {
         "sim" => sim::run(&rest),
         "fuzz" => fuzz::run(&rest),
         "depth" => depth::run(&rest),
+        "traffic" => traffic::run(&rest),
         "mutants" => mutants::run(&rest),
         "browser" => browser::run(&rest),
         "replay" => replay::run(&rest),
