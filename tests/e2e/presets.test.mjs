@@ -10,7 +10,7 @@ const day = "2026-11-20T10:15:30.000Z";
  * What is tried: `base` is where the client finds the wire, `document` what is made of `collection`, `edit` a field that one
  * device changes alone, to one value after the other. `list` reads the server's rows as any client of that backend would.
  * `conflicts` says of a field whose value stands after both devices changed it: the one that reached the server first, the
- * later one, both, or what a person chose.
+ * later one, both, or what a person chose. `asks` are two fields of which a person decides where the policy says so.
  */
 const backends = [
   {
@@ -29,6 +29,8 @@ const backends = [
       updatedAt: day,
     },
     edit: { field: "notes", values: ["no onions", "extra rice", "no rice"] },
+    asks: ["origin", "remark"],
+    again: { orderNumber: "A-7002" },
     list: { path: "/api/sync/pull", rows: ({ changes }) => changes.orders ?? [], id: "serverId" },
     serverGivesIds: true,
     conflicts: [
@@ -52,6 +54,8 @@ const backends = [
       opened_at: day,
     },
     edit: { field: "notes", values: ["no onions", "extra rice", "no rice"] },
+    asks: ["notes", "remark"],
+    again: { order_number: "T7-0043" },
     list: {
       path: "/sync/orders",
       // A pull is a POST of nothing there.
@@ -69,6 +73,8 @@ const backends = [
     collection: "supplier",
     document: { code: "SUP-9", name: "Hill Farm", region: "North" },
     edit: { field: "phone", values: ["+254700000001", "+254700000002", "+254700000003"] },
+    asks: ["phone", "region"],
+    again: { code: "SUP-10" },
     list: { path: "/api/suppliers", rows: ({ data }) => data },
     serverGivesIds: true,
     conflicts: [{ field: "region", values: ["East", "South"], stands: "first" }],
@@ -93,6 +99,7 @@ const backends = [
     collection: "equipment",
     document: { building_id: "b-42", name: "Fan 7", type: "fan", status: "ok", metadata: {} },
     edit: { field: "name", values: ["Fan 7 east", "Fan 7 west", "Fan 7 north"] },
+    asks: ["status", "type"],
     list: {
       path: "/api/v1/mobile/equipment/building/b-42",
       rows: ({ equipment }) => equipment,
@@ -106,6 +113,7 @@ const backends = [
     collection: "suppliers",
     document: { name: "Achieng", village: "Kisumu" },
     edit: { field: "phone", values: ["+254700000001", "+254700000002", "+254700000003"] },
+    asks: ["phone", "village"],
     list: {
       path: "/sync/pull",
       rows: ({ changes }) => changes,
@@ -161,7 +169,9 @@ class Device {
   remove = (id) => this.page.evaluate(async (it) => void (await records.remove(it)), id);
   get = (id) => this.page.evaluate((it) => records.get(it), id);
   conflicts = (query) => this.page.evaluate((it) => sync.conflicts.list(it), query);
-  keepMine = (id) => this.page.evaluate((it) => sync.conflicts.resolve(it, { keep: "mine" }), id);
+  resolve = (id, resolution) =>
+    this.page.evaluate((it) => sync.conflicts.resolve(...it), [id, resolution]);
+  restore = (id) => this.page.evaluate(async (it) => void (await sync.conflicts.restore(it)), id);
 }
 
 /** The server's rows, by their ids. */
@@ -227,16 +237,19 @@ async function agree(shop, backend, devices, { id, serverId }, field, value) {
   }
 }
 
-/** Neither device knows of the other's edit; the first one's reaches the server before the second is made. */
-async function contradict([first, second], id, field, [early, late]) {
+/** Neither device knows of what the other does; the first one's reaches the server before the second's is made. */
+async function contradict([first, second], early, late) {
   await Promise.all([first.offline(), second.offline()]);
-  await first.patch(id, { [field]: early });
+  await early(first);
   await first.online();
   await first.drain();
-  await second.patch(id, { [field]: late });
+  await late(second);
   await second.online();
   return await second.drain();
 }
+
+const patching = (id, patch) => (device) => device.patch(id, patch);
+const removing = (id) => (device) => device.remove(id);
 
 for (const backend of backends) {
   // P1, P5, P6, P15, P18, P19, P32.
@@ -302,14 +315,15 @@ for (const backend of backends) {
 /** Contradicts, checks who decides, has the person decide where one is asked, and waits until all agree. */
 async function decide(shop, backend, devices, record, { field, values, stands }) {
   const [a, b] = devices;
-  const { pending, parked } = await contradict(devices, record.serverId, field, values);
+  const [first, second] = values.map((value) => patching(record.serverId, { [field]: value }));
+  const { pending, parked } = await contradict(devices, first, second);
   const open = await b.conflicts();
   const asked = stands === "person";
   assert.deepEqual([pending, parked, open.length], asked ? [0, 1, 1] : [0, 0, 0], field);
   if (asked) {
     const [{ id, mine, theirs, fields }] = open;
     assert.deepEqual([theirs[field], mine[field], fields], [...values, [field]]);
-    assert.equal((await b.keepMine(id)).kind, "resolved");
+    assert.equal((await b.resolve(id, { keep: "mine" })).kind, "resolved");
     await b.drain();
   }
   const [early, late] = values;
@@ -330,3 +344,175 @@ async function decide(shop, backend, devices, record, { field, values, stands })
     assert.equal(losers[0].resolved.by, "policy");
   }
 }
+
+/** What a person may say of two fields that both sides changed, and what stands then. */
+const resolutions = [
+  { says: () => ({ keep: "mine" }), stands: ({ late }) => late },
+  { says: () => ({ keep: "theirs" }), stands: ({ early }) => early },
+  {
+    says: ({ mine, theirs }, [one, other]) => ({
+      merged: { ...theirs, [one]: mine[one], [other]: `${theirs[other]}, ${mine[other]}` },
+    }),
+    stands: ({ early, late }, [one, other]) => ({
+      [one]: late[one],
+      [other]: `${early[other]}, ${late[other]}`,
+    }),
+  },
+  {
+    says: (_, [one, other]) => ({ fields: { [one]: "mine", [other]: "theirs" } }),
+    stands: ({ early, late }, [one, other]) => ({ [one]: late[one], [other]: early[other] }),
+  },
+];
+
+/** Has the second device's person decide the one conflict that is open, and brings the decision to everybody. */
+async function decided([a, b], resolution) {
+  const open = await b.conflicts();
+  assert.equal(open.length, 1, "one conflict is open");
+  assert.equal((await b.resolve(open[0].id, resolution(open[0]))).kind, "resolved");
+  await everywhere([a, b]);
+  const closed = (await b.conflicts({ resolved: true })).find(({ id }) => id === open[0].id);
+  assert.equal(closed.resolved.by, "person");
+  return open[0];
+}
+
+async function everywhere([a, b]) {
+  const { pending, parked } = await b.drain();
+  assert.deepEqual([pending, parked], [0, 0]);
+  await b.pull();
+  await a.pull();
+}
+
+async function gone(shop, backend, devices, { serverId }) {
+  assert.equal((await rowsOf(shop, backend)).get(serverId), undefined, "on the server");
+  for (const device of devices) assert.equal(await device.get(serverId), undefined);
+}
+
+for (const backend of backends.filter(({ asks }) => asks)) {
+  // P15, P18, P19.
+  test(`${backend.name}: everything that a person may decide`, async () => {
+    await inShop({ seed: true }, async (shop) => {
+      const manual = { ...backend, policy: { conflicts: "manual" } };
+      const devices = [new Device(shop, manual, "a"), new Device(shop, manual, "b")];
+      const [a, b] = devices;
+      await Promise.all([a.start(), b.start()]);
+      const made = async (document) => {
+        const id = await a.create(document);
+        await a.drain();
+        await b.pull();
+        const { meta } = await a.get(id);
+        return { id, serverId: meta.serverId ?? id };
+      };
+      const record = await made(backend.document);
+      const { asks } = backend;
+      const both = (word) => Object.fromEntries(asks.map((field) => [field, `${field} ${word}`]));
+      const agreed = async (patch) => {
+        for (const field of asks) {
+          await agree(shop, backend, devices, record, field, patch[field]);
+        }
+      };
+      for (const [round, { says, stands }] of resolutions.entries()) {
+        const sides = { early: both(`${round} early`), late: both(`${round} late`) };
+        const [early, late] = [sides.early, sides.late].map((it) => patching(record.serverId, it));
+        await contradict(devices, early, late);
+        const conflict = await decided(devices, (it) => says(it, asks));
+        assert.deepEqual([conflict.kind, conflict.fields.sort()], ["update-update", asks]);
+        await agreed(stands(sides, asks));
+        // What lost can be brought back: theirs where ours won, else ours.
+        await b.restore(conflict.id);
+        await everywhere(devices);
+        await agreed(round === 0 ? sides.early : sides.late);
+      }
+      await decideDeletions(shop, backend, devices, record, made);
+      for (const device of devices) {
+        const audit = await device.page.evaluate(() => sync.audit());
+        assert.ok(audit.balanced, JSON.stringify(audit));
+      }
+    });
+  });
+}
+
+/** One side is gone, on each side once, and a person keeps each of the two. */
+async function decideDeletions(shop, backend, devices, record, made) {
+  const [field] = backend.asks;
+  const { serverId } = record;
+  await contradict(devices, removing(serverId), patching(serverId, { [field]: "revived" }));
+  const revived = await decided(devices, () => ({ keep: "mine" }));
+  assert.deepEqual([revived.kind, revived.theirs], ["update-delete", null]);
+  await agree(shop, backend, devices, record, field, "revived");
+
+  await contradict(devices, patching(serverId, { [field]: "kept" }), removing(serverId));
+  const kept = await decided(devices, () => ({ keep: "theirs" }));
+  assert.deepEqual([kept.kind, kept.mine], ["delete-update", null]);
+  await agree(shop, backend, devices, record, field, "kept");
+
+  await contradict(devices, patching(serverId, { [field]: "lost" }), removing(serverId));
+  await decided(devices, () => ({ keep: "mine" }));
+  await gone(shop, backend, devices, record);
+
+  const again = await made({ ...backend.document, ...backend.again });
+  await contradict(
+    devices,
+    removing(again.serverId),
+    patching(again.serverId, { [field]: "too late" }),
+  );
+  await decided(devices, () => ({ keep: "theirs" }));
+  await gone(shop, backend, devices, again);
+}
+
+/** The methods and paths of what a device asks to have changed, from now on. */
+function writesOf({ page }) {
+  const writes = [];
+  page.on("request", (request) => {
+    if (request.method() === "GET") return;
+    writes.push(
+      `${request.method()} ${new URL(request.url()).pathname.replace("/arxos/api/v1/mobile", "")}`,
+    );
+  });
+  return writes;
+}
+
+// P6, P10, P15.
+test("ArxOS: up to ten changes leave as calls, more as a batch, with conflicts in either", async () => {
+  const backend = backends.find(({ name }) => name === "ArxOS");
+  await inShop({ seed: true }, async (shop) => {
+    const devices = [new Device(shop, backend, "a"), new Device(shop, backend, "b")];
+    const [a, b] = devices;
+    await Promise.all([a.start(), b.start()]);
+    await a.drain();
+    await b.drain();
+    for (const [count, created, changed] of [
+      [10, Array(10).fill("POST /equipment"), /^PUT \/equipment\/[-0-9a-f]+$/],
+      [12, ["POST /sync/batch"], /^POST \/sync\/batch$/],
+    ]) {
+      const writes = writesOf(a);
+      await a.offline();
+      const ids = [];
+      for (let n = 0; n < count; n += 1) {
+        ids.push(await a.create({ ...backend.document, name: `Fan ${count}-${n}` }));
+      }
+      await a.online();
+      await a.drain();
+      assert.deepEqual(writes, created);
+      await b.pull();
+
+      const each = (patch) => async (device) => {
+        for (const id of ids) await device.patch(id, patch);
+      };
+      const [early, late] = ["early", "late"].map((status) => each({ status }));
+      const seconds = writesOf(b);
+      const { pending, parked } = await contradict(devices, early, late);
+      assert.deepEqual([pending, parked], [0, 0]);
+      assert.ok(seconds.length > 0 && seconds.every((it) => changed.test(it)), `${seconds}`);
+      await a.pull();
+      for (const id of ids) {
+        await agree(shop, backend, devices, { id, serverId: id }, "status", "late");
+      }
+      const lost = await b.conflicts({ resolved: true });
+      assert.equal(lost.filter(({ entityId }) => ids.includes(entityId)).length, count);
+      for (const id of ids) await b.remove(id);
+      await b.drain();
+      await a.pull();
+      for (const id of ids) await gone(shop, backend, devices, { serverId: id });
+    }
+  });
+});
