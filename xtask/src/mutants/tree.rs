@@ -33,6 +33,8 @@ struct Source {
 /// All mutants, numbered from 1.
 pub(crate) struct Tree {
     sources: Vec<Source>,
+    /// Those that nobody asked for.
+    left_out: BTreeSet<u32>,
     /// Those that the compiler refuses.
     refused: BTreeSet<u32>,
 }
@@ -59,7 +61,12 @@ impl Tree {
             sources.push(Source { file, text, first, mutants });
             first += count;
         }
-        Ok(Self { sources, refused: BTreeSet::new() })
+        Ok(Self { sources, left_out: BTreeSet::new(), refused: BTreeSet::new() })
+    }
+
+    /// Forgets all others; the numbers stay.
+    pub(crate) fn keep_only(&mut self, chosen: &BTreeSet<u32>) {
+        self.left_out = self.mutants().map(|it| it.0).filter(|it| !chosen.contains(it)).collect();
     }
 
     /// Every mutant with its number.
@@ -125,7 +132,9 @@ impl Tree {
         for source in &self.sources {
             let numbered: Vec<(u32, &Mutant)> = (source.first..)
                 .zip(&source.mutants)
-                .filter(|(number, _)| !self.refused.contains(number))
+                .filter(|(number, _)| {
+                    !self.left_out.contains(number) && !self.refused.contains(number)
+                })
                 .collect();
             let woven = weave(&source.text, &numbered);
             keep(&tree().join(&source.file), &woven.text)?;
