@@ -261,6 +261,21 @@ impl Gather {
         }
     }
 
+    /// A create comes back under a name that was not known: it may be named by it already, by whoever saw the record without the
+    /// word that it is ours.
+    fn echoed(&mut self, create: &Operation) {
+        let news = self.need.roots.iter().find_map(|root| match root {
+            Root::Echo { op, named, within } if *op == create.id && *named != create.key => {
+                Some((named.clone(), within.clone()))
+            }
+            _ => None,
+        });
+        if let Some((named, within)) = news {
+            self.alias(&named);
+            self.all_within(within);
+        }
+    }
+
     fn all_within(&mut self, collections: Vec<String>) {
         for collection in collections {
             self.scan("records", None, vec![text(collection)]);
@@ -287,7 +302,7 @@ impl Gather {
                     self.record(&key);
                 }
                 Root::Name(named) => self.name(&named),
-                Root::Echo(op) => {
+                Root::Echo { op, .. } => {
                     if self.snapshot.meta.counts.in_outbox() > 0 {
                         self.scan("outbox", Some("ids"), vec![text(op.to_string())]);
                     }
@@ -402,6 +417,9 @@ impl Gather {
         }
         if self.need.edges {
             self.follow(&op);
+        }
+        if op.is_create() && !matches!(op.state, OpState::Acked { .. }) {
+            self.echoed(&op);
         }
         self.snapshot.ops.insert(op.seq, op);
     }

@@ -74,8 +74,16 @@ pub enum Root {
     },
     /// What a server's id stands for here, without the record.
     Name(EntityKey),
-    /// The operation that a pulled change may be the echo of.
-    Echo(OpId),
+    /// The operation that a pulled change may be the echo of. Where that is a create of which no verdict is known, and the server
+    /// has another name for its record, the change is the first that is heard of the name (R16).
+    Echo {
+        /// The operation that the server says made it.
+        op: OpId,
+        /// The record as the server names it.
+        named: EntityKey,
+        /// Collections whose records may name it: they are read with the outbox where the name is news.
+        within: Vec<String>,
+    },
     /// An id that the server gave or named (R16, R17): what it stands for, with the record and its queue.
     Assigned {
         /// The record as the server names it.

@@ -97,7 +97,10 @@ pub fn in_file(file: &OutboxFile, rules: &Rules) -> Vec<Root> {
 pub fn in_page(page: &PullPage, rules: &Rules) -> Vec<Root> {
     let mut roots = Vec::new();
     for change in &page.changes {
-        roots.extend(change.op.map(Root::Echo));
+        roots.extend(change.op.map(|op| {
+            let within = namers(&change.key.collection, rules);
+            Root::Echo { op, named: change.key.clone(), within }
+        }));
         // The record that the row says we made, by our own name for it.
         let own = change.own.as_ref().map(|own| EntityKey::new(&*change.key.collection, &**own));
         roots.extend(own.map(Root::Record));
@@ -139,16 +142,20 @@ pub fn in_reply(batch: &Batch, reply: &PushReply, rules: &Rules) -> Vec<Root> {
         }
         if let Some(assigned) = assigned {
             let named = EntityKey::new(&*departure.collection, &**assigned);
-            let names_it = |it: &CollectionRules| {
-                it.references.iter().any(|(_, target)| *target == named.collection)
-            };
-            let within = rules.collections.iter().filter(|(_, it)| names_it(it));
-            let within = within.map(|(name, _)| name.clone()).listed();
+            let within = namers(&named.collection, rules);
             // An answer to what left once is the first that is heard of the id: the server did not have it before.
             roots.push(Root::Assigned { named, within, seen: departure.sends > 1 });
         }
     }
     roots
+}
+
+/// The collections whose records may name one of this collection's.
+fn namers(collection: &str, rules: &Rules) -> Vec<String> {
+    let names_it =
+        |it: &CollectionRules| it.references.iter().any(|(_, target)| *target == collection);
+    let within = rules.collections.iter().filter(|(_, it)| names_it(it));
+    within.map(|(name, _)| name.clone()).listed()
 }
 
 fn names(collection: &str, document: &Document, rules: &Rules, roots: &mut Vec<Root>) {

@@ -216,6 +216,25 @@ fn an_echo_under_another_id_makes_the_name() {
     assert_eq!(till.all().conflicts.len(), 0);
 }
 
+/// R16 (sim): the record came without the word that it is ours, and was named by the server's id; then the word comes.
+#[test]
+fn an_echo_that_comes_late_renames_what_was_named_meanwhile() {
+    let mut till = Till::new();
+    let create = till.customer("c1");
+    till.sends();
+    till.hears_halt(Halt::Unreachable);
+    till.pulls(&[
+        customer_is("S-1", 1, r#"{"n":1}"#),
+        live("o7", 1, r#"{"customer":"S-1"}"#),
+        live("o8", 1, r#"{"customer":"S-2"}"#),
+    ]);
+    till.sees("o7", r#"{"customer":"S-1"}"#);
+    till.pulls(&[by(create, customer_is("S-1", 1, r#"{"n":1}"#))]);
+    assert_eq!(own_ids(&till, "customers"), ["c1"]);
+    till.sees("o7", r#"{"customer":"c1"}"#);
+    till.sees("o8", r#"{"customer":"S-2"}"#);
+}
+
 /// R16: the page that brings our record under the server's id is repeated, and a later leader hears it again.
 #[test]
 fn a_repeated_page_makes_one_name() {

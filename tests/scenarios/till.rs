@@ -400,7 +400,13 @@ impl Till {
         page: &PullPage,
     ) -> Result<plan::pull::Pulled, plan::Deposed> {
         let ctx = self.ctx();
-        let mut roots = vec![Root::Cursors, Root::Records, Root::Outbox];
+        let rows = self.disk.snapshot(Need::only(vec![Root::Cursors])).cursors;
+        let mut roots = vec![Root::Cursors];
+        // What the engine reads for the end of a pull (`at_the_end`).
+        if !page.more {
+            roots.push(Root::Outbox);
+            roots.extend(rows.values().any(|row| row.rebuilding).then_some(Root::Records));
+        }
         roots.extend(page.changes.iter().map(|change| Root::Pulled(change.key.clone())));
         roots.extend(plan::identity::in_page(page, &self.rules));
         let places = plan::pull::places(&Scope::all(), page);

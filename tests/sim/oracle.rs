@@ -410,13 +410,18 @@ impl Oracle {
         }
     }
 
-    /// Whether one side of a conflict is an operation that a person freed after it had been out of sight. What was written
-    /// meanwhile was made without it, so the two may contradict each other, and only their user can say which was meant.
+    /// Whether one side of a conflict is, or stands on, an operation that a person freed after it had been out of sight. What was
+    /// written meanwhile was made without it, so the two may contradict each other, and only their user can say which was meant.
     fn was_freed(&self, conflict: &Conflict, server: &Server) -> bool {
         let ledger = self.ledger.borrow();
         let theirs = server.record(&conflict.key).and_then(|it| OpId::parse(&it.op_id));
+        let of_record = |id: &OpId| {
+            ledger.writes.get(id).is_some_and(|write| write.key == conflict.key)
+                && server.has_applied(*id)
+        };
         ledger.by_person.contains(&conflict.op)
             || theirs.is_some_and(|op| ledger.by_person.contains(&op))
+            || ledger.by_person.iter().any(of_record)
     }
 
     /// Whether a customer was written to under both its ids.

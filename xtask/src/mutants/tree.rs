@@ -14,7 +14,7 @@ use crate::shell::{Cmd, files_below, root, target, write};
 
 /// What the package and its tests are made of.
 const PARTS: [&str; 8] =
-    ["Cargo.toml", "Cargo.lock", "src", "tests", "server", "xtask", "docs", "pkg-template/test"];
+    ["Cargo.toml", "Cargo.lock", "src", "tests", "server", "xtask", "docs", "pkg-template"];
 
 /// Those that judge, besides the library's own.
 const TESTS: [&str; 2] = ["scenarios", "sim"];
