@@ -975,7 +975,8 @@ export interface Status {
   /**
    * More about `kind`: `"forbidden"`, `"misconfigured"`, `"foreign-response"`, `"rate-limited"`, `"unreadable"` or another stable
    * word. `"unreadable"`: the server sends more that this release cannot read than is kept aside; pulling stands still, pushing goes
-   * on, and a release that can read it goes on from there.
+   * on, and a release that can read it goes on from there. With `"stalled"` it is the code of this device's own trouble, such as
+   * `"storage-timeout"`: operations wait, and sending them is tried again and again.
    */
   readonly reason?:
     | "forbidden"
@@ -991,7 +992,10 @@ export interface Status {
   };
   /** Whether this tab is the one that sends. */
   readonly leader: boolean;
-  /** Operations by state; what is blocked by a parked one counts as parked. `oldest` is ms since 1970. */
+  /**
+   * Operations by state; what is blocked by a parked one counts as parked. `oldest`: when the eldest of them was written, ms since
+   * 1970, as `open` and the last cycle found it; absent where there is none.
+   */
   readonly outbox: {
     readonly pending: number;
     readonly inFlight: number;
@@ -1064,6 +1068,8 @@ export interface CycleReport {
   readonly retried: number;
   /** Conflicts by kind, those that a policy settled included. */
   readonly conflictKinds: Readonly<Record<Conflict["kind"], number>>;
+  /** When the eldest operation that still waits was written, ms since 1970; absent where none does. */
+  readonly oldest?: number;
   readonly halted?:
     | "unreachable"
     | "foreign-response"

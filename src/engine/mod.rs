@@ -146,6 +146,8 @@ impl<H: Host> Engine<H> {
             host,
         });
         engine.add_declared().await?;
+        let oldest = engine.eldest().await;
+        engine.phase.borrow_mut().oldest = oldest;
         Ok(engine)
     }
 
@@ -355,6 +357,7 @@ impl<H: Host> Engine<H> {
             }
             (newer, known.counts.asking > 0)
         };
+        self.note_the_eldest();
         if newer {
             // Somebody wrote since: there is space.
             let mut phase = self.phase.borrow_mut();
@@ -363,6 +366,13 @@ impl<H: Host> Engine<H> {
         if newer && asking {
             self.questions.ring();
         }
+    }
+
+    /// What is written into an empty outbox is the eldest in it.
+    fn note_the_eldest(&self) {
+        let waits = self.meta.borrow().counts.in_outbox() > 0;
+        let mut phase = self.phase.borrow_mut();
+        phase.oldest = waits.then(|| phase.oldest.unwrap_or_else(|| self.host.clock().wall()));
     }
 
     fn heard_of_the_store(&self, error: Option<&StoreError>) {

@@ -52,6 +52,9 @@ pub struct CycleReport {
     /// Why it broke off; nothing if it came to its end.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub halted: Option<&'static str>,
+    /// When the eldest in the outbox was written; nothing if it is empty.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub oldest: Option<Wall>,
 }
 
 /// What is left when nothing more can leave.
@@ -88,7 +91,9 @@ impl<H: Host> Engine<H> {
             if let First::Right(()) = race(self.host.leadership().acquire(), closing).await {
                 break;
             }
-            if let Ok(term) = self.lead().await {
+            let led = self.lead().await;
+            self.phase.borrow_mut().stuck = led.as_ref().err().map(|error| error.code.text());
+            if let Ok(term) = led {
                 failures = 0;
                 self.phase.borrow_mut().leader = true;
                 self.signal(Signal::Leading(term));
@@ -171,10 +176,16 @@ impl<H: Host> Engine<H> {
         report.millis = began.until(self.host.clock().mono()).0;
         let end = match &result {
             Ok(end) => end.halt.as_ref().map(halt_name),
-            Err(Stop::Deposed) => Some("deposed"),
+            Err(Stop::Deposed) => Some(DEPOSED),
             Err(Stop::Failed(error)) => Some(error.code.text()),
         };
         report.halted = end;
+        report.oldest = self.eldest().await;
+        {
+            let mut phase = self.phase.borrow_mut();
+            phase.stuck = stuck(report.halted);
+            phase.oldest = report.oldest;
+        }
         self.show_status();
         if matches!(&result, Ok(CycleEnd { halt: Some(Halt::Auth), .. })) {
             self.watch.tell(&Event::AuthRequired);
@@ -378,6 +389,8 @@ impl<H: Host> Engine<H> {
             let halt = report.halted.and_then(halt_named);
             phase.connected = Some(halt.as_ref().is_none_or(Halt::is_answer));
             phase.halt = halt;
+            phase.stuck = stuck(report.halted);
+            phase.oldest = report.oldest;
             phase.last_cycle = Some(report.clone());
             phase.syncing = false;
         }
@@ -385,6 +398,15 @@ impl<H: Host> Engine<H> {
         self.watch.tell(&Event::Cycle(report));
         self.cycles.ring();
         self.show_status();
+    }
+
+    /// When the eldest in the outbox was written: one row is read, and none where it is empty.
+    pub(super) async fn eldest(&self) -> Option<Wall> {
+        if self.meta.borrow().counts.in_outbox() == 0 {
+            return None;
+        }
+        let s = self.snapshot(Need::only(vec![Root::Eldest])).await.ok()?;
+        s.ops.values().next().map(|op| Wall(op.stamp.millis))
     }
 
     /// Resolves when nothing more can leave: every operation has its verdict or needs a person.
@@ -445,6 +467,9 @@ pub(super) fn count(kinds: &mut [u64; KINDS.len()], notice: &Notice) {
     }
 }
 
+/// Another tab leads by now.
+const DEPOSED: &str = "deposed";
+
 const HALTS: &[(Halt, &str)] = &[
     (Halt::Unreachable, "unreachable"),
     (Halt::Foreign, "foreign-response"),
@@ -474,7 +499,13 @@ fn halt_named(name: &str) -> Option<Halt> {
 #[must_use]
 pub fn halted_as(name: &str) -> Option<&'static str> {
     let codes = || Code::ALL.iter().map(|code| code.text());
-    HALTS.iter().map(|(_, known)| *known).chain(codes()).find(|known| *known == name)
+    let halts = HALTS.iter().map(|(_, known)| *known).chain([DEPOSED]);
+    halts.chain(codes()).find(|known| *known == name)
+}
+
+/// Why a cycle came to nothing on this device, where it was neither the server nor another leader.
+fn stuck(halted: Option<&'static str>) -> Option<&'static str> {
+    halted.filter(|name| *name != DEPOSED && halt_named(name).is_none())
 }
 
 /// What an answer about one scope comes to.

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::Engine;
 use super::run::CycleReport;
-use crate::model::{Counts, Halt, Map, Meta, Scope};
+use crate::model::{Counts, Halt, Map, Meta, Scope, Wall};
 use crate::port::{Clock, Host};
 
 /// What this tab knows beside what is stored.
@@ -32,6 +32,10 @@ pub struct Phase {
     pub scopes: Map<Scope, Halt>,
     /// Whether the push of this cycle sent something.
     pub pushed: bool,
+    /// Why the last attempt to lead or to sync came to nothing on this device, whatever the server had said.
+    pub stuck: Option<&'static str>,
+    /// When the eldest in the outbox was written: as the last cycle left it, or as it was written since.
+    pub oldest: Option<Wall>,
     /// The last cycle of this browser.
     pub last_cycle: Option<CycleReport>,
     /// When the present kind began.
@@ -62,6 +66,8 @@ pub enum StatusKind {
     StorageLost,
     /// Another tab upgraded the database.
     Superseded,
+    /// Something waits, and this device's own trouble keeps it from leaving: it is tried again and again.
+    Stalled,
 }
 
 /// What we know of the connection.
@@ -85,6 +91,9 @@ pub struct OutboxCounts {
     pub parked: u64,
     /// User data in all of them.
     pub bytes: u64,
+    /// When the eldest of them was written, in milliseconds since 1970 by this device's clock.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub oldest: Option<u64>,
 }
 
 /// What the application shows.
@@ -137,13 +146,14 @@ impl<H: Host> Engine<H> {
             phase.since = (Some(kind), now);
         }
         let Counts { pending, in_flight, parked, blocked, bytes, conflicts, .. } = meta.counts;
+        let oldest = phase.oldest.filter(|_| meta.counts.has_rows()).map(|at| at.0);
         Status {
             kind,
             reason,
             since: phase.since.1,
             connection: connection(&phase),
             leader: phase.leader,
-            outbox: OutboxCounts { pending, in_flight, parked: parked + blocked, bytes },
+            outbox: OutboxCounts { pending, in_flight, parked: parked + blocked, bytes, oldest },
             conflicts,
             unreadable: Some(meta.quarantine.rows).filter(|rows| *rows > 0),
             last_push: meta.last_push.map(|at| at.0),
@@ -168,6 +178,10 @@ fn kind(meta: &Meta, phase: &Phase, paused: bool) -> (StatusKind, Option<&'stati
     if phase.syncing {
         return (StatusKind::Syncing, None);
     }
+    let waits = meta.counts.in_outbox() > 0;
+    if let Some(reason) = phase.stuck.filter(|_| waits) {
+        return (StatusKind::Stalled, Some(reason));
+    }
     match &phase.halt {
         Some(Halt::Auth) => return (StatusKind::AuthRequired, None),
         Some(Halt::Forbidden) => return (StatusKind::BlockedByServer, Some("forbidden")),
@@ -188,7 +202,6 @@ fn kind(meta: &Meta, phase: &Phase, paused: bool) -> (StatusKind, Option<&'stati
         return (StatusKind::Pending, Some("scope-refused"));
     }
     // Parked operations wait for a person, not for the server: they have counts of their own.
-    let waits = meta.counts.in_outbox() > 0;
     if waits || meta.pull_due || meta.last_pull.is_none() {
         (StatusKind::Pending, None)
     } else {
@@ -211,7 +224,6 @@ fn connection(phase: &Phase) -> Connection {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::Wall;
 
     /// P37: `synced` only with an empty outbox and a pull after the last push.
     #[test]
@@ -221,6 +233,7 @@ mod tests {
         let online = Phase { connected: Some(true), ..Phase::default() };
         let with = |halt| Phase { halt: Some(halt), ..online.clone() };
         let refused = [(Scope("building:42".to_owned()), Halt::Forbidden)];
+        let stuck = Phase { stuck: Some("storage-timeout"), ..online.clone() };
         let missing = Phase { scopes: Map::from(refused), ..online.clone() };
         for (meta, phase, expected) in [
             (pulled.clone(), online.clone(), StatusKind::Synced),
@@ -235,6 +248,8 @@ mod tests {
             (pulled.clone(), Phase { offline: true, ..online.clone() }, StatusKind::Offline),
             (pulled.clone(), Phase { syncing: true, ..online.clone() }, StatusKind::Syncing),
             (pulled.clone(), missing, StatusKind::Pending),
+            (Meta { counts: counts(1, 0), ..pulled.clone() }, stuck.clone(), StatusKind::Stalled),
+            (pulled.clone(), stuck, StatusKind::Synced),
             (Meta { lost: Some(Wall(1)), ..pulled }, online, StatusKind::StorageLost),
         ] {
             assert_eq!(kind(&meta, &phase, false).0, expected, "{meta:?} {phase:?}");

@@ -8,7 +8,7 @@ use super::text::{Members, Object, elements, list};
 use crate::engine::metrics::{CLASSES, KINDS, Span};
 use crate::engine::{
     Commit, CycleReport, Drained, Entity, Metrics, Page, Progress, ScopeState, Spell, Verdict,
-    WriteRequest, halt_name,
+    WriteRequest, halt_name, halted_as,
 };
 use crate::model::json::{quote, unquote};
 use crate::model::map::{Listed, sort};
@@ -16,7 +16,7 @@ use crate::model::scan::quote_to;
 use crate::model::{
     Choice, Code, Conflict, ConflictId, ConflictKind, Counts, Decider, Document, EntityKey, Intent,
     JsonError, OpId, OpState, Operation, Parked, Path, Presence, Priority, Selection, Side,
-    SyncError,
+    SyncError, Wall,
 };
 use crate::plan::scopes::Evicted;
 use crate::plan::transfer::Imported;
@@ -406,6 +406,7 @@ pub(super) fn cycle(report: &CycleReport) -> String {
         .number("retried", report.retried)
         .raw("conflictKinds", &kinds(&report.kinds))
         .maybe(report.halted, |object, halted| object.text("halted", halted))
+        .maybe(report.oldest, |object, at| object.number("oldest", at.0))
         .end()
 }
 
@@ -469,30 +470,10 @@ pub(super) fn metrics(metrics: &Metrics) -> String {
         .end()
 }
 
-/// Why a cycle of another tab broke off: the words of `CycleReport::halted`.
-const HALTS: &[&str] = &[
-    "unreachable",
-    "foreign-response",
-    "auth-required",
-    "forbidden",
-    "misconfigured",
-    "rate-limited",
-    "too-large",
-    "refused",
-    "expired",
-    "deposed",
-    "storage-full",
-    "storage-timeout",
-    "storage-lost",
-    "superseded",
-];
-
 /// The report of another tab's cycle.
 pub(super) fn heard_cycle(text: &str) -> Option<CycleReport> {
     let heard = Members::read(text)?;
-    let known = |name: String| {
-        HALTS.iter().copied().find(|known| **known == *name).unwrap_or("protocol-error")
-    };
+    let known = |name: String| halted_as(&name).unwrap_or("protocol-error");
     Some(CycleReport {
         applied: heard.number("applied")?,
         conflicts: heard.number("conflicts")?,
@@ -504,6 +485,7 @@ pub(super) fn heard_cycle(text: &str) -> Option<CycleReport> {
         retried: heard.number("retried").unwrap_or_default(),
         kinds: heard_kinds(&heard).unwrap_or_default(),
         halted: heard.text("halted").map(known),
+        oldest: heard.number("oldest").map(Wall),
     })
 }
 

@@ -740,7 +740,8 @@ impl Inner {
             | StatusKind::Offline
             | StatusKind::Paused
             | StatusKind::AuthRequired
-            | StatusKind::BlockedByServer => None,
+            | StatusKind::BlockedByServer
+            | StatusKind::Stalled => None,
         };
         if self.trouble.replace(trouble) != trouble {
             let kind = match trouble {

@@ -327,6 +327,13 @@ impl Gather {
                 Root::Conflicts => self.scan("conflicts", None, Vec::new()),
                 Root::Cursors => self.scan("cursors", None, Vec::new()),
                 Root::Outbox => self.scan("outbox", None, Vec::new()),
+                Root::Eldest => self.ask(Query::Scan {
+                    store: "outbox",
+                    index: None,
+                    prefix: Vec::new(),
+                    after: None,
+                    limit: Some(1),
+                }),
                 Root::Records => self.scan("records", None, Vec::new()),
                 Root::Settled { limit } => self.ask(Query::Scan {
                     store: "settled",

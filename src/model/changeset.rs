@@ -60,6 +60,8 @@ pub enum Root {
     Cursors,
     /// The whole outbox.
     Outbox,
+    /// What came into the outbox first of all that is in it.
+    Eldest,
     /// All records.
     Records,
     /// Settled rows, oldest first.

@@ -31,6 +31,32 @@ fn a_sale_reaches_the_server_and_the_status_says_so() {
     world.effects_are_single();
 }
 
+/// P8, P37: a device whose storage fails says so, and says how old the eldest is; it tries again by itself, and then says nothing.
+#[test]
+fn what_this_device_cannot_send_is_stalled() {
+    let mut world = world();
+    world.drains();
+    world.runs_for(1_000);
+    assert_eq!(world.engine.status().outbox.oldest, None);
+    world.engine.host().shelf.aborts.borrow_mut().extend(["push.claim"; 1_000]);
+    world.creates("o1");
+    let entries = holdfast::memory::contract::block_on(world.engine.outbox()).unwrap();
+    let written = entries[0].op.stamp.millis;
+    assert_eq!(world.engine.status().outbox.oldest, Some(written));
+    world.runs_for(60_000);
+    let status = world.engine.status();
+    assert_eq!((status.kind, status.reason), (StatusKind::Stalled, Some("storage-timeout")));
+    assert_eq!(status.outbox.oldest, Some(written));
+    let disk = world.disk();
+    let again = World::on(disk, Strategy::Manual);
+    assert_eq!(again.engine.status().outbox.oldest, Some(written), "after a restart");
+    world.engine.host().shelf.aborts.borrow_mut().clear();
+    world.drains();
+    world.runs_for(1_000);
+    let status = world.engine.status();
+    assert_eq!((status.kind, status.outbox.oldest), (StatusKind::Synced, None));
+}
+
 /// R9: it waits while it is on its way, and follows the operations that took its place.
 #[test]
 fn an_outcome_follows_successors() {
