@@ -264,11 +264,10 @@ impl Gather {
     /// A create comes back under a name that was not known: it may be named by it already, by whoever saw the record without the
     /// word that it is ours.
     fn echoed(&mut self, create: &Operation) {
-        let news = self.need.roots.iter().find_map(|root| match root {
-            Root::Echo { op, named, within } if *op == create.id && *named != create.key => {
-                Some((named.clone(), within.clone()))
-            }
-            _ => None,
+        let news = self.need.roots.iter().find_map(|root| {
+            let Root::Echo { op, named, within } = root else { return None };
+            let is_news = *op == create.id && *named != create.key;
+            is_news.then(|| (named.clone(), within.clone()))
         });
         if let Some((named, within)) = news {
             self.alias(&named);

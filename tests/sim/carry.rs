@@ -125,6 +125,7 @@ impl World {
                 file.owner.user = "other".to_owned();
             }
             let imported = engine.import(&file).await;
+            shared.oracle.ledger.borrow_mut().arriving.clear();
             if foreign && imported.is_ok() {
                 shared.oracle.fail("P31 ownership", format!("{imported:?} of another user's file"));
             }
@@ -206,6 +207,8 @@ impl Oracle {
                     let Some(op) = here(c.is).filter(|op| here(c.was).as_ref() != Some(op)) else {
                         continue;
                     };
+                    ledger.by_file.insert(op.id);
+                    ledger.arriving.insert(op.id);
                     ledger.shared.extend([it.op.key.clone(), op.key.clone()]);
                     // Its user may have made the record again meanwhile: then the later create sets what it counts (R6).
                     if op.is_create() {

@@ -456,7 +456,10 @@ impl SimRemote {
                 // What was freed in front of it since it was claimed waits for it (R15).
                 let sealed = it.is_sealed() || drains;
                 let has = drains && shared.server.borrow().has_applied(it.id);
-                it.seq < op.seq && it.holds_the_record() && sealed && !has
+                // What came with a file, and may have left elsewhere, waits only for what is on its way.
+                let by_file = shared.oracle.ledger.borrow().by_file.contains(&op.id);
+                let holds = if by_file { it.is_away() } else { it.holds_the_record() };
+                it.seq < op.seq && holds && sealed && !has
             });
             if let Some(before) = before {
                 let text = format!("{} leaves before {before:?}", op.id);

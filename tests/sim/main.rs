@@ -1,14 +1,11 @@
 //! The simulated world: the real engine on two devices with two tabs each, against a model of the server, under every fault that
 //! the ports allow. Every decision is read from a tape, every run is made twice and must be the same, and judges that know what
-//! users meant look at every commit.
+//! users meant look at every commit. Users carry outbox files from device to device, and browsers delete databases.
 //!
 //! ```text
 //! cargo test --profile sim --test sim -- [--seeds N] [--minutes M] [--from SEED] [--replay TAPE]
 //! cargo test --profile sim --features planted --test sim -- --planted
 //! ```
-//!
-//! With `--files` users also carry outbox files from device to device, and browsers delete databases. That part of the world is
-//! young: about one seed in 300 still fires there, mostly for a judge that does not know what a second copy of an operation may do.
 
 #![expect(
     clippy::expect_used,
@@ -88,7 +85,6 @@ fn options() -> Result<Options, String> {
             "--threads" => options.threads = usize::try_from(number(value()?)?).unwrap_or(1).max(1),
             "--all" => options.all = true,
             "--brief" => options.brief = true,
-            "--files" => world::FILES.store(true, Ordering::Relaxed),
             "--planted" => options.planted = true,
             "--replay" => options.replay = Some(value()?),
             // What `cargo test` hands to every target.

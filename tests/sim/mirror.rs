@@ -1,15 +1,12 @@
 //! What must be on a disk, kept beside it by applying every changeset, so that checking costs no reading.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::Ordering;
 
 use holdfast::memory::Disk;
 use holdfast::model::{
     Changeset, Conflict, ConflictId, Counts, CursorRow, EntityKey, Meta, OpId, OpState, Operation,
     Parked, Record, Reserve, Scope, Seq, Settled, Term,
 };
-
-use crate::world::FILES;
 
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Mirror {
@@ -192,8 +189,9 @@ impl Mirror {
     }
 
     /// Whether an operation may rest in the outbox: it needs a person, or waits for one that does. `groups`: the wire takes
-    /// transactions all or none, so that one that left before waits for its mates again.
-    pub(crate) fn may_rest(&self, op: &Operation, groups: bool) -> bool {
+    /// transactions all or none, so that one that left before waits for its mates again. `by_file`: what came with a file stands behind
+    /// what was here, whether it may have left elsewhere or not.
+    pub(crate) fn may_rest(&self, op: &Operation, groups: bool, by_file: &BTreeSet<OpId>) -> bool {
         let (mut known, mut next) = (BTreeSet::new(), vec![op]);
         while let Some(op) = next.pop() {
             if !known.insert(op.seq) {
@@ -209,9 +207,8 @@ impl Mirror {
                     if groups || !op.is_sealed() {
                         next.extend(self.mates(op));
                     }
-                    // What came with a file stands behind what was here, whether it may have left elsewhere or not.
                     let before = |it: &&Operation| it.seq < op.seq && it.holds_the_record();
-                    if !op.is_sealed() || FILES.load(Ordering::Relaxed) {
+                    if !op.is_sealed() || by_file.contains(&op.id) {
                         next.extend(self.queue(&op.key).filter(before));
                     }
                     if !op.is_sealed() {

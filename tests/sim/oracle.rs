@@ -68,6 +68,10 @@ pub(crate) struct Ledger {
     pub(crate) files: Vec<File>,
     /// Where an operation was brought that was handed over.
     pub(crate) carried: BTreeMap<OpId, usize>,
+    /// Operations that a file brought to the device that has them.
+    pub(crate) by_file: BTreeSet<OpId>,
+    /// Of these, those whose import did not say yet that they are there.
+    pub(crate) arriving: BTreeSet<OpId>,
     /// Whatever was ever handed over: its order on the first device is not that of the second.
     pub(crate) travelled: BTreeSet<OpId>,
     /// Records whose creates a file brought.
@@ -467,13 +471,16 @@ impl Oracle {
         let brought = c.call.as_ref().is_some_and(|call| call.carry.is_some());
         for conflict in c.set.conflicts.values().filter(|_| !brought) {
             let new = !c.was.conflicts.contains_key(&conflict.id);
-            let alone = self.is_alone(&conflict.key) && !server.was_set_back(&conflict.key);
+            let alone = self.is_alone(&conflict.key)
+                && self.is_alone(&server.stored_key(&conflict.key))
+                && !server.was_set_back(&conflict.key);
             // Removed under one of its ids and changed under the other, before anybody here could know that it is one (R16): that is
             // its user's to say, whichever of the two came to the server first.
             let removed =
                 matches!(conflict.kind, ConflictKind::DeleteUpdate | ConflictKind::UpdateDelete);
             let torn = removed && self.twice(conflict, server);
-            if alone && new && !torn && !self.was_freed(conflict, server) {
+            let unnamed = unnamed(c.is, conflict, server);
+            if alone && new && !torn && !unnamed && !self.was_freed(conflict, server) {
                 let text = format!("nobody else writes {:?}: {conflict:?}", conflict.key);
                 self.fail("P17 real conflicts only", text);
             }
@@ -813,6 +820,16 @@ fn become_one(was: &Mirror, ledger: &mut Ledger, named: &EntityKey, own: &Entity
             values.extend(wrote.get(name).into_iter().flatten().cloned());
         }
     }
+}
+
+/// Whether the server's side names a customer of ours by an id that is not known here yet: its verdict was lost, and the row that
+/// brought it does not say whose it is (R16).
+fn unnamed(is: &Mirror, conflict: &Conflict, server: &Server) -> bool {
+    let customer = |presence: &Presence| named(&Action::Create(presence.document()?.clone()));
+    let theirs = customer(&conflict.theirs);
+    theirs.is_some_and(|told| {
+        is.own(&told) == told && is.records.keys().any(|key| server.told(&key.id) == Some(&told.id))
+    })
 }
 
 /// The members that a write is about.

@@ -63,11 +63,11 @@ struct Swarm {
     evict: u16,
     hurry: u16,
     fill: u16,
+    counting: u16,
 }
 
 impl Swarm {
     fn draw(tape: &mut Tape) -> Self {
-        let files = FILES.load(Ordering::Relaxed);
         let mut rate = |rates: [u16; 4]| rates[tape.pick(4)];
         Self {
             act: rate([24, 40, 64, 96]),
@@ -91,16 +91,14 @@ impl Swarm {
             freeze: rate([0, 0, 4, 12]),
             prune: rate([0, 0, 0, 3]),
             restore: rate([0, 0, 0, 3]),
-            carry: rate(if files { [0, 0, 6, 12] } else { [0; 4] }),
-            evict: rate(if files { [0, 0, 0, 2] } else { [0; 4] }),
+            carry: rate([0, 0, 6, 12]),
+            evict: rate([0, 0, 0, 2]),
             hurry: rate([8, 24, 48, 96]),
             fill: rate([0, 0, 2, 6]),
+            counting: rate([0, 0, 0, 256]),
         }
     }
 }
-
-/// Whether outbox files and evictions are in the world (`--files`).
-pub(crate) static FILES: AtomicBool = AtomicBool::new(false);
 
 /// Whether what an operation was made on is not what those before it make by now: one was brought over a foreign change, and to judge
 /// it again takes a row.
@@ -991,7 +989,9 @@ impl World {
 
     /// What a user may write; customers may be named though they are not there yet.
     fn draw(&mut self, device: usize, made: &[String]) -> Option<(EntityKey, WriteRequest)> {
-        let kind = self.byte();
+        // Where users count most of the time, one count is changed again before it leaves and after another device's was pulled.
+        let counting = self.fault(self.swarm.counting);
+        let kind = if counting { self.byte() % 40 } else { self.byte() };
         let key = match kind {
             0..=15 => EntityKey::new("counts", format!("p{device}-{}", self.pick(2))),
             16..=31 => EntityKey::new("counts", format!("s-{}", self.pick(2))),
@@ -1284,6 +1284,7 @@ impl World {
         }
         let server = self.shared.server.borrow();
         let groups = self.shared.oracle.groups;
+        let ledger = self.shared.oracle.ledger.borrow();
         let mut stays: BTreeSet<OpId> = BTreeSet::new();
         loop {
             let known = stays.len();
@@ -1293,10 +1294,13 @@ impl World {
                 .values()
                 .filter(|op| {
                     let others = if groups { mirror.mates(op).count() } else { 0 };
-                    let needs_a_row = server.needs_a_row(op, others) || mirror.may_rest(op, groups);
+                    let needs_a_row = server.needs_a_row(op, others)
+                        || mirror.may_rest(op, groups, &ledger.by_file);
                     let parked =
                         !matches!(op.state, OpState::Queued { .. } | OpState::InFlight { .. });
-                    let before = |it: &&Operation| it.seq < op.seq && stuck(it);
+                    // What never left waits for what did, wherever that stands: a file brings it in behind.
+                    let away = |it: &Operation| it.is_away() && !op.is_sealed();
+                    let before = |it: &&Operation| (it.seq < op.seq || away(it)) && stuck(it);
                     let named = |key: &EntityKey| mirror.queue(key).find(stuck).is_some();
                     let on = |it: &&Operation| it.assumed == Assumed::After(op.id) && stuck(it);
                     parked
@@ -1336,6 +1340,7 @@ impl World {
         }
         let last = shared.server.borrow().last_change();
         let history = shared.server.borrow().history();
+        let ledger = shared.oracle.ledger.borrow();
         for (index, device) in shared.devices.iter().enumerate() {
             let mirror = &device.borrow().mirror;
             if mirror.drawn.is_some() {
@@ -1344,8 +1349,10 @@ impl World {
             if let Some(conflict) = mirror.conflicts.values().find(|it| it.asks_resolver()) {
                 return Some(format!("d{index} still asks the resolver about {conflict:?}"));
             }
-            if let Some(op) =
-                mirror.ops.values().find(|op| !mirror.may_rest(op, shared.oracle.groups))
+            if let Some(op) = mirror
+                .ops
+                .values()
+                .find(|op| !mirror.may_rest(op, shared.oracle.groups, &ledger.by_file))
             {
                 return Some(format!("d{index} still has {op:?}"));
             }
@@ -1729,6 +1736,7 @@ fn listen(shared: &Rc<Shared>, device: usize, tab: u32, event: &Event) {
                 for id in own {
                     if let Chain::Outbox(op) = follow(&place.mirror, *id)
                         && !place.mirror.op(op).is_some_and(is_handed_over)
+                        && !ledger.arriving.contains(&op)
                     {
                         let text = format!("t{tab} says synced and {op} waits");
                         shared.oracle.fail("P37 honesty", text);
