@@ -157,8 +157,11 @@ impl<H: Host> Engine<H> {
         }
     }
 
-    /// Whether operations may be acked: only where the wire has no versions that compare.
+    /// Whether operations may be acked: on a wire whose versions do not compare, and on another after a server was set back. Then
+    /// they are what is left when nothing could leave; a queue that has not been tried yet is not read for them.
     fn waits_for_pulls(&self) -> bool {
-        !self.host.remote().capabilities().versions && self.meta.borrow().counts.pending > 0
+        let left = self.phase.borrow().pushed == Some(false);
+        let may_be = left || !self.host.remote().capabilities().versions;
+        may_be && self.meta.borrow().counts.pending > 0
     }
 }

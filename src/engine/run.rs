@@ -233,6 +233,7 @@ impl<H: Host> Engine<H> {
         let halted = |halt| Ok(CycleEnd { halt: Some(halt), next_due: None });
         let probe = self.phase.borrow().connected != Some(true)
             || self.host.remote().capabilities().pull_first;
+        self.phase.borrow_mut().pushed = None;
         if probe && let Some(halt) = self.pull(term, report).await? {
             return halted(halt);
         }
@@ -243,7 +244,8 @@ impl<H: Host> Engine<H> {
                 Err(halt) => return halted(halt),
             };
             // A push that sent nothing after a pull that came to its end: all is done.
-            let quiet = !self.phase.borrow().pushed && (probe || round > 0);
+            let sent = self.phase.borrow().pushed != Some(false);
+            let quiet = !sent && (probe || round > 0);
             if quiet || round > ROUNDS {
                 let now = self.host.clock().wall();
                 let next_due = next_due.map(|at: Wall| now.until(at));
@@ -262,7 +264,7 @@ impl<H: Host> Engine<H> {
         term: Term,
         report: &mut CycleReport,
     ) -> Result<Result<Option<Wall>, Halt>, Stop> {
-        self.phase.borrow_mut().pushed = false;
+        self.phase.borrow_mut().pushed = Some(false);
         let already = report.applied + report.conflicts + report.parked;
         let total = already + self.meta.borrow().counts.pending;
         for _ in 0..ROUNDS {
@@ -275,7 +277,7 @@ impl<H: Host> Engine<H> {
                     let verdicts = settled.applied + settled.conflicts + settled.parked;
                     // What was said before a request failed counts; a failure alone is no round.
                     if halt.is_none() || verdicts > 0 {
-                        self.phase.borrow_mut().pushed = true;
+                        self.phase.borrow_mut().pushed = Some(true);
                         report.add(&settled, bytes, up);
                         let done = report.applied + report.conflicts + report.parked;
                         let progress = progress("push", done, report);

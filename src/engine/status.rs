@@ -30,8 +30,8 @@ pub struct Phase {
     pub unscoped: bool,
     /// Scopes of which the server gave nothing when it was last asked.
     pub scopes: Map<Scope, Halt>,
-    /// Whether the push of this cycle sent something.
-    pub pushed: bool,
+    /// Whether the push of this cycle sent something; nothing before it.
+    pub pushed: Option<bool>,
     /// Why the last attempt to lead or to sync came to nothing on this device, whatever the server had said.
     pub stuck: Option<&'static str>,
     /// When the eldest in the outbox was written: as the last cycle left it, or as it was written since.
