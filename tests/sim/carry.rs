@@ -208,6 +208,13 @@ impl Oracle {
                         continue;
                     };
                     ledger.by_file.insert(op.id);
+                    // A backup of some operations alone may name what is nowhere: whoever sends it then says so.
+                    let unknown = |key: &&EntityKey| {
+                        let key = c.is.own(key);
+                        !c.is.records.contains_key(&key)
+                    };
+                    ledger.dangling.extend(op.refs.iter().filter(unknown).cloned());
+                    ledger.dangling.extend(it.op.refs.iter().filter(unknown).cloned());
                     ledger.arriving.insert(op.id);
                     ledger.shared.extend([it.op.key.clone(), op.key.clone()]);
                     // Its user may have made the record again meanwhile: then the later create sets what it counts (R6).

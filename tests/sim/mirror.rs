@@ -207,7 +207,11 @@ impl Mirror {
                     if groups || !op.is_sealed() {
                         next.extend(self.mates(op));
                     }
-                    let before = |it: &&Operation| it.seq < op.seq && it.holds_the_record();
+                    // What never left waits for what did, wherever that stands: a file brings it in behind.
+                    let away = |it: &Operation| it.is_away() && !op.is_sealed();
+                    let before = |it: &&Operation| {
+                        it.seq < op.seq && it.holds_the_record() || it.seq != op.seq && away(it)
+                    };
                     if !op.is_sealed() || by_file.contains(&op.id) {
                         next.extend(self.queue(&op.key).filter(before));
                     }
