@@ -797,6 +797,7 @@ async fn an_answer_comes_as_it_is_whoever_gave_it() {
         retry_after: Some("7".to_owned()),
         body: "<p>Sign in</p>".to_owned(),
         up: 0,
+        etag: None,
     };
     assert_eq!(answer.await, Ok(expected));
     let answer = send("return new Response(null, { status: 204 })").await.expect("answered");

@@ -330,7 +330,7 @@ mod tests {
         use holdfast::protocol::{Protocol, Standard};
         let answer = |body: &str| {
             let (content_type, body) = ("application/json".to_owned(), body.to_owned());
-            HttpResponse { status: 200, content_type, retry_after: None, body, up: 0 }
+            HttpResponse { status: 200, content_type, retry_after: None, body, up: 0, etag: None }
         };
         for body in verdicts() {
             let reply = Standard::new("/api").reply(&targets::batch(), &answer(&body), Wall(1));

@@ -93,7 +93,14 @@ fn op(n: u8) -> OpId {
 
 fn answer(status: u16, body: &str) -> HttpResponse {
     let content_type = "application/json".to_owned();
-    HttpResponse { status, content_type, retry_after: None, body: body.to_owned(), up: 0 }
+    HttpResponse {
+        status,
+        content_type,
+        retry_after: None,
+        body: body.to_owned(),
+        up: 0,
+        etag: None,
+    }
 }
 
 /// Our server's own words, by another reader than ours.
@@ -328,7 +335,7 @@ fn answer_status(text: &str) {
     let content_type = line().to_owned();
     let retry_after = Some(line().to_owned()).filter(|it| !it.is_empty());
     let body = line().to_owned();
-    let answer = HttpResponse { status, content_type, retry_after, body, up: 0 };
+    let answer = HttpResponse { status, content_type, retry_after, body, up: 0, etag: None };
     // Ours is the stricter: a member that stands there twice is nobody's word.
     let ours = status::is_marked(&answer.body);
     assert!(is_ours(&answer.body) || !ours, "{answer:?}");

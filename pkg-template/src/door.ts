@@ -123,6 +123,8 @@ export interface HttpHead {
   readonly digest: boolean;
   /** The `Idempotency-Key`. */
   readonly key?: string;
+  /** The `If-None-Match`: the `ETag` of an answer that need not come again. */
+  readonly ifNoneMatch?: string;
 }
 
 /** The options as they cross: checked, complete, plain data. */

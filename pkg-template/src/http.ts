@@ -32,6 +32,7 @@ export function httpCallbacks(
       if (!authorize(headers, await token(head.reason, signal))) return null;
       const bytes = body === undefined ? undefined : await coded(body, head.gzipFrom, headers);
       if (head.key !== undefined) headers.set("Idempotency-Key", head.key);
+      if (head.ifNoneMatch !== undefined) headers.set("If-None-Match", head.ifNoneMatch);
       if (bytes && (head.digest || signer)) await describe(bytes, headers);
       if (signer && !(await sign(head, headers, signer, signal))) return null;
       return [bytes, ...[...headers].flat()];

@@ -342,6 +342,7 @@ export const arxOs: RestProfile = {
       "ours": { "anchors": "list or null", "last_sync": "text" },
       "rows": "anchors",
       "paging": "whole",
+      "etag": true,
       "time": "last_sync"
     }
   ],
@@ -363,7 +364,7 @@ export const payTrack: RestProfile = {
     "collections": { "references": { "supplier_uuid": "suppliers", "product_uuid": "products" } },
     "payments": { "references": { "supplier_uuid": "suppliers" } }
   },
-  "limits": { "operations": 100, "bytes": 1048576 },
+  "limits": { "operations": 100, "bytes": 1048576, "wait": 16000 },
   "push": {
     "path": "/sync/push",
     "body": { "device_id": "$device", "operations": "$operations" },

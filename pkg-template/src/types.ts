@@ -1587,11 +1587,15 @@ export interface RestProfile {
   };
   /** The collections, in the order in which they are told: what others refer to comes first. */
   readonly collections: { readonly [name: string]: RestCollection };
-  /** The most operations and bytes in a request, and bytes in an answer. Default 100, 1 MiB and 9 MiB. */
+  /**
+   * The most operations and bytes in a request, and bytes in an answer. Default 100, 1 MiB and 9 MiB. And how long is waited between
+   * two attempts at the most, in ms, default 60,000.
+   */
   readonly limits?: {
     readonly operations?: number;
     readonly bytes?: number;
     readonly answerBytes?: number;
+    readonly wait?: number;
   };
   /** Where the parts of a record are, unless a place says otherwise. */
   readonly record?: RestRow;
@@ -1820,6 +1824,8 @@ export interface RestPull {
   readonly overlap?: number;
   /** How instants are asked for. Default `"millis"`. */
   readonly instants?: "millis" | "seconds" | "epoch";
+  /** Of `"whole"`: answers have an `ETag`, and the backend says 304 to `If-None-Match` while the list is as it was. */
+  readonly etag?: boolean;
 }
 
 /**

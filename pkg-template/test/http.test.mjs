@@ -152,7 +152,7 @@ test("a request is signed by the application over what leaves", async () => {
     return { Signature: "sig=:AAAA:", "signature-input": 'sig=("@method")' };
   };
   const options = { signRequest, getToken: () => "t" };
-  const head = { ...POST, gzipFrom: 1, key: "op-1" };
+  const head = { ...POST, gzipFrom: 1, key: "op-1", ifNoneMatch: '"v1"' };
   const { headers, bytes } = await pack(head, { body: '{"a":1}', options });
   assert.equal(headers.signature, "sig=:AAAA:");
   assert.equal(headers["signature-input"], 'sig=("@method")');
@@ -165,7 +165,9 @@ test("a request is signed by the application over what leaves", async () => {
     "content-encoding",
     "content-type",
     "idempotency-key",
+    "if-none-match",
   ]);
+  assert.equal(headers["if-none-match"], '"v1"');
   assert.equal(headers["content-digest"], digestOf(bytes), "a signature needs one");
 
   for (const broken of [

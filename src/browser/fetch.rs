@@ -187,6 +187,7 @@ async fn exchange(
         status: response.status(),
         content_type: header("content-type").unwrap_or_default(),
         retry_after: header("retry-after"),
+        etag: header("etag"),
         body: String::from_utf8(bytes).map_err(|_| FetchError::Unreadable)?,
         up,
     })

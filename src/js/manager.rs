@@ -416,7 +416,7 @@ impl Door {
         let owner = options.owner();
         let remote = Checked { remote, callbacks: callbacks.clone(), collections: options.checked };
         let host = BrowserHost::new(&name, host, remote).with_resolver(resolver);
-        let mut timing = Timing::default();
+        let mut timing = Timing { backoff: options.rules.backoff, ..Timing::default() };
         if let Some(every) = options.sync_every {
             timing.pull_every = every;
         }

@@ -35,6 +35,7 @@ fn head(request: &HttpRequest, reason: TokenReason) -> String {
         .text("reason", reason.text())
         .maybe(request.gzip_from, |object, from| object.number("gzipFrom", from as u64))
         .maybe(request.idempotency_key.as_deref(), |object, key| object.text("key", key))
+        .maybe(request.if_none_match.as_deref(), |object, tag| object.text("ifNoneMatch", tag))
         .flag("digest", request.digest)
         .end()
 }

@@ -58,6 +58,8 @@ pub struct HttpRequest {
     pub digest: bool,
     /// Sent as `Idempotency-Key`.
     pub idempotency_key: Option<String>,
+    /// Sent as `If-None-Match`: an answer with this `ETag` need not come again, and is a 304 without a body then.
+    pub if_none_match: Option<String>,
 }
 
 impl HttpRequest {
@@ -72,6 +74,7 @@ impl HttpRequest {
             gzip_from: None,
             digest: false,
             idempotency_key: None,
+            if_none_match: None,
         }
     }
 }
@@ -112,6 +115,8 @@ pub struct HttpResponse {
     pub content_type: String,
     /// The `Retry-After` header.
     pub retry_after: Option<String>,
+    /// The `ETag` header.
+    pub etag: Option<String>,
     /// The body, decoded.
     pub body: String,
     /// Bytes of the request's body as they left: fewer than it has where it was compressed.

@@ -135,6 +135,7 @@ mod tests {
             retry_after: None,
             body: body.to_owned(),
             up: 0,
+            etag: None,
         }
     }
 

@@ -144,6 +144,7 @@ fn answer(golden: &GoldenResponse) -> HttpResponse {
         retry_after: golden.headers.get("retry-after").cloned(),
         body: golden.body.get().to_owned(),
         up: 0,
+        etag: None,
     }
 }
 
@@ -154,6 +155,7 @@ fn ok(body: &str) -> HttpResponse {
         retry_after: None,
         body: body.to_owned(),
         up: 0,
+        etag: None,
     }
 }
 

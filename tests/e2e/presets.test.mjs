@@ -459,6 +459,27 @@ async function decideDeletions(shop, backend, devices, record, made) {
   await gone(shop, backend, devices, again);
 }
 
+// P10.
+test("ArxOS: anchors that are as they were do not come again", async () => {
+  const backend = backends.find(({ name }) => name === "ArxOS");
+  await inShop({ seed: true }, async (shop) => {
+    const device = await new Device(shop, { ...backend, collection: "anchor" }, "a").start();
+    const answers = [];
+    device.page.on("response", (response) => {
+      if (response.url().includes("/anchors/building/")) answers.push(response.status());
+    });
+    const anchors = () =>
+      device.page.evaluate(async () => (await records.list()).items.map(({ id }) => id));
+    await device.pull();
+    const known = await anchors();
+    assert.ok(known.length > 0);
+    answers.length = 0;
+    await device.pull();
+    assert.deepEqual(answers, [304]);
+    assert.deepEqual(await anchors(), known);
+  });
+});
+
 /** The methods and paths of what a device asks to have changed, from now on. */
 function writesOf({ page }) {
   const writes = [];

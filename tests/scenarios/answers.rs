@@ -91,7 +91,7 @@ impl Line {
 
 fn whole(status: u16, media: &str, body: &str) -> HttpResponse {
     let (content_type, body) = (media.to_owned(), body.to_owned());
-    HttpResponse { status, content_type, retry_after: None, body, up: 0 }
+    HttpResponse { status, content_type, retry_after: None, body, up: 0, etag: None }
 }
 
 /// A refusal of the whole request, in our server's words.

@@ -12,8 +12,8 @@ use holdfast::engine::{Config, Engine, Entity, WriteRequest};
 use holdfast::memory::MemoryStore;
 use holdfast::memory::contract::block_on;
 use holdfast::model::{
-    Choice, Code, CollectionRules, Conflict, Cursor, EntityKey, FieldRule, OpId, OpState, Parked,
-    Policies, Rules, Scope, Strategy,
+    Choice, Code, CollectionRules, Conflict, Cursor, EntityKey, FieldRule, Millis, OpId, OpState,
+    Parked, Policies, Rules, Scope, Strategy,
 };
 use holdfast::plan::write::Action;
 use holdfast::port::{Fetch, FetchError, HttpRequest, HttpResponse, Method};
@@ -93,7 +93,8 @@ impl Fetch for Scripted {
             None => (200, NOTHING.to_owned()),
         };
         let content_type = "application/json".to_owned();
-        Ok(HttpResponse { status, content_type, retry_after: None, body, up: 0 })
+        let etag = Some(format!("\"{}\"", body.len()));
+        Ok(HttpResponse { status, content_type, retry_after: None, body, up: 0, etag })
     }
 
     fn forget_token(&self) {}
@@ -960,6 +961,57 @@ fn arxos_knows_what_left_the_list() {
     assert_eq!(shop.shows("anchor", "a1"), "nothing");
     assert_ne!(shop.shows("anchor", "a2"), "nothing");
     assert_ne!(shop.shows("anchor", "a3"), "nothing", "what was never there did not leave");
+}
+
+/// WIRES 4 (6): a record of our own may be removed elsewhere before a list names it.
+#[test]
+fn arxos_knows_what_never_came_into_the_list() {
+    let mut shop = arx(Strategy::Manual);
+    shop.syncs();
+    shop.creates("anchor", "a1", r#"{"name":"new"}"#);
+    shop.server.says("/mobile/anchors", 201, &machine("a1", 1, "new"));
+    shop.drains();
+    assert!(shop.server.is_over());
+    shop.syncs();
+    assert_eq!(shop.shows("anchor", "a1"), "nothing");
+}
+
+/// WIRES 4: `ETag` and `If-None-Match` of the list that is read whole.
+#[test]
+fn arxos_asks_for_changed_anchors_only() {
+    let list = format!(r#"{{"anchors":[{}],"last_sync":"{AT}"}}"#, machine("a1", 1, "x"));
+    let mut shop = arx(Strategy::Manual);
+    shop.pulls("/anchors/building/b-42", &list);
+    // It is as it was: there is no body to read, and nothing went.
+    shop.server.says("/anchors/building/b-42", 304, "");
+    shop.syncs();
+    assert!(shop.server.is_over());
+    assert_ne!(shop.shows("anchor", "a1"), "nothing");
+    // What was made here changed the list. It is asked for whole, even if it were the same again.
+    shop.creates("anchor", "a2", r#"{"name":"new"}"#);
+    shop.server.says("/mobile/anchors", 201, &machine("a2", 1, "new"));
+    shop.drains();
+    shop.pulls("/anchors/building/b-42", &list);
+    assert_ne!(shop.shows("anchor", "a1"), "nothing");
+    assert_eq!(shop.shows("anchor", "a2"), "nothing");
+    let tag = format!("\"{}\"", list.len());
+    let asked = shop.server.asked.borrow();
+    let lists = asked.iter().filter(|it| it.url.ends_with("/anchors/building/b-42"));
+    let mut told: Vec<Option<&str>> = lists.map(|it| it.if_none_match.as_deref()).collect();
+    told.dedup();
+    assert_eq!(told.get(..3), Some(&[None, Some(&*tag), None][..]));
+}
+
+/// WIRES 5: the seed's retry delays end at 16 s.
+#[test]
+fn paytrack_waits_sixteen_seconds_at_most() {
+    for preset in PRESETS {
+        let mut rules = Rules::default();
+        wire(preset).profile().rule(&mut rules);
+        let most = if *preset == PAY_TRACK { 16_000 } else { 60_000 };
+        assert_eq!(rules.backoff.delay(9, most), Millis(most), "{}", preset.name);
+        assert_eq!(rules.backoff.delay(9, most + 1), Millis(0), "{}", preset.name);
+    }
 }
 
 /// WIRES 4 (7).

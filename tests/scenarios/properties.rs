@@ -515,7 +515,7 @@ fn string() -> impl Draw<Value = String> {
 /// What a server answers with, once for a push and once for a pull.
 fn answered(body: String) -> HttpResponse {
     let content_type = "application/json".to_owned();
-    HttpResponse { status: 200, content_type, retry_after: None, body, up: 0 }
+    HttpResponse { status: 200, content_type, retry_after: None, body, up: 0, etag: None }
 }
 
 proptest::proptest! {

@@ -210,6 +210,7 @@ impl Server {
             status: said.status,
             content_type,
             retry_after: None,
+            etag: said.etag,
             body: said.body,
             up: 0,
         }
@@ -240,6 +241,7 @@ impl Server {
         let call = server::Call {
             query: &query,
             body: body.as_bytes(),
+            if_none_match: request.if_none_match.as_deref(),
             ..server::Call::new(method, &path, user)
         };
         let read = self.wire.read(&call, &self.terms)?;
@@ -350,12 +352,20 @@ impl Fetch for Road {
                     retry_after: None,
                     body: busy.body,
                     up: 0,
+                    etag: None,
                 })
             }
             5 => {
                 let (content_type, body) =
                     ("text/html".to_owned(), "<html>sign in</html>".to_owned());
-                Ok(HttpResponse { status: 200, content_type, retry_after: None, body, up: 0 })
+                Ok(HttpResponse {
+                    status: 200,
+                    content_type,
+                    retry_after: None,
+                    body,
+                    up: 0,
+                    etag: None,
+                })
             }
             6 => {
                 let mut cut = answer(self);
@@ -787,7 +797,7 @@ impl Walk {
             for device in 0..2 {
                 let views = self.views(device, table);
                 let named: BTreeSet<&String> = views.keys().chain(all.keys()).collect();
-                for name in named.into_iter().filter(|it| !is_ghost(table, device, it, &all)) {
+                for name in named {
                     let (shown, there) = (views.get(name), all.get(name));
                     let same = shown.zip(there).is_some_and(|(a, b)| is_same(table, a, b));
                     let told = format!("{name}: {shown:#?} is {there:#?}");
@@ -884,12 +894,6 @@ impl Walk {
             }
         }
     }
-}
-
-/// What degrades on ArxOS: an anchor that the device made itself and that was removed before a list showed it is not known to be
-/// gone until everything is pulled anew (docs/presets/arxos.md).
-fn is_ghost(table: &Table, device: usize, name: &str, all: &BTreeMap<String, Value>) -> bool {
-    table.name == "anchor" && !all.contains_key(name) && name.starts_with(&format!("r{device}-"))
 }
 
 /// Whether two devices show the same. A reference to what is gone has no name, or, where its device made the record anew, the new one's.

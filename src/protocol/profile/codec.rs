@@ -9,8 +9,8 @@ use super::{Call, DeviceForm, Ids, Ours, Resolve, RestProfile, Single, Updates};
 use crate::model::json::{quote, unquote};
 use crate::model::map::sort_by;
 use crate::model::{
-    Capabilities, Cursor, Departure, DeviceId, Document, Edit, Halt, Intent, Json, Millis, Outcome,
-    Presence, PullPage, Scope, Version, Wall, edit,
+    Capabilities, Cursor, Departure, DeviceId, Document, Edit, Halt, Intent, Json, Millis, OpId,
+    Outcome, Presence, PullPage, Scope, Theirs, Version, Wall, edit,
 };
 use crate::port::{HttpRequest, HttpResponse, Method, Timeouts};
 use crate::protocol::instant::iso;
@@ -356,6 +356,26 @@ impl Rest {
         }
     }
 
+    /// What new verdicts say to be there is in the lists from now on.
+    fn list(&self, push: &mut Push<'_>, told: usize) {
+        let all = &push.batch.operations;
+        let of = |op: OpId| all.iter().find(|it| it.op == op);
+        let new = push.reply.outcomes.iter().skip(told);
+        let there: Vec<(&str, &str)> =
+            new.filter_map(|(op, outcome)| there(of(*op)?, outcome)).collect();
+        let earlier = push.reply.page.as_ref().map(|page| &page.next);
+        let cursor = earlier.or(push.batch.cursor.as_ref());
+        let Some(next) = cursor.and_then(|cursor| self.listed(cursor, &there)) else { return };
+        match &mut push.reply.page {
+            Some(page) => page.next = next,
+            none => {
+                let (changes, unreadable) = (Vec::new(), Vec::new());
+                *none =
+                    Some(PullPage { changes, unreadable, next, more: true, time: None, bytes: 0 });
+            }
+        }
+    }
+
     /// A wire's own way to say that a request was too large.
     fn too_many(&self, answer: &HttpResponse) -> Result<(), Halt> {
         match &self.profile.too_many {
@@ -517,6 +537,22 @@ impl Single {
     }
 }
 
+/// The record that a verdict says to be there.
+fn there<'a>(departure: &'a Departure, outcome: &'a Outcome) -> Option<(&'a str, &'a str)> {
+    let id = match outcome {
+        Outcome::Applied { presence: Some(Presence::Deleted), .. } => return None,
+        Outcome::Applied { assigned_id, .. } if departure.intent != Intent::Delete => {
+            assigned_id.as_deref().unwrap_or(&departure.id)
+        }
+        Outcome::Conflict { theirs: Theirs::Live { .. }, .. } => &departure.id,
+        Outcome::Applied { .. }
+        | Outcome::Conflict { theirs: Theirs::Deleted { .. } | Theirs::Unknown, .. }
+        | Outcome::Rejected { .. }
+        | Outcome::Retry { .. } => return None,
+    };
+    Some((&departure.collection, id))
+}
+
 /// Whether an operation brings a record back whose version nobody told.
 fn is_blind(departure: &Departure) -> bool {
     departure.assumed.is_none()
@@ -569,6 +605,7 @@ impl Protocol for Rest {
         }
         let part = parts.swap_remove(push.answered);
         push.answered += 1;
+        let told = push.reply.outcomes.len();
         match part {
             Part::Batch(batch) => self.hear_batch(&batch, push, answer, now),
             Part::Single(single, it) => self.hear_single(single, it, push, answer, now),
@@ -576,6 +613,7 @@ impl Protocol for Rest {
                 self.hear_decision(resolve, (index, it), push, answer, now);
             }
         }
+        self.list(push, told);
     }
 
     fn encode_pull(&self, scope: &Scope, cursor: Option<&Cursor>) -> HttpRequest {

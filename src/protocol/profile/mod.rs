@@ -40,6 +40,8 @@ pub struct RestProfile {
     pub(super) bytes: u64,
     /// The most bytes of an answer.
     pub(super) answer_bytes: usize,
+    /// The longest that the backend's clients wait between two attempts, where it says so.
+    longest_wait: u64,
     /// It takes compressed bodies.
     gzip: bool,
     /// Digests go along and are checked.
@@ -256,6 +258,8 @@ struct Step {
     deletes: String,
     overlap: u64,
     form: Form,
+    /// Its answers have an `ETag`, by which an unchanged list need not come again.
+    etag: bool,
 }
 
 /// A question and where the rows are in its answer.
@@ -314,8 +318,11 @@ impl RestProfile {
         &self.name
     }
 
-    /// What it says of the application's collections: what refers to what, what nobody writes, and how much leaves at once.
+    /// What it says of the application's collections: what refers to what, what nobody writes, how much leaves at once, and how
+    /// long is waited after failures.
     pub fn rule(&self, rules: &mut Rules) {
+        let backoff = &mut rules.backoff;
+        backoff.max = backoff.max.min(Millis(self.longest_wait.max(backoff.base.0)));
         let limits = &mut rules.limits;
         limits.batch_operations = limits.batch_operations.min(self.operations);
         limits.batch_bytes = limits.batch_bytes.min(self.bytes * 3 / 4);
@@ -377,6 +384,7 @@ fn read(text: &str) -> Result<RestProfile, Wrong> {
     };
     let (operations, bytes) = (limit("operations", 100)?, limit("bytes", 1 << 20)?);
     let answer_bytes = limit("answerBytes", 9 << 20)?;
+    let longest_wait = limit("wait", u64::MAX)?;
     if let Some(limits) = &limits {
         limits.end()?;
     }
@@ -409,6 +417,7 @@ fn read(text: &str) -> Result<RestProfile, Wrong> {
         operations: usize::try_from(operations).unwrap_or(usize::MAX),
         bytes,
         answer_bytes: usize::try_from(answer_bytes).unwrap_or(usize::MAX),
+        longest_wait,
         gzip: given.flag("gzip")?,
         digest: given.flag("digest")?,
         timeouts: timeouts(&given)?,
@@ -741,6 +750,7 @@ fn step(
             "instants",
             &[("millis", Form::Millis), ("seconds", Form::Seconds), ("epoch", Form::Epoch)],
         )?,
+        etag: given.flag("etag")?,
     })
     .and_then(|step| match step.paging {
         Paging::Cursor | Paging::Since if step.next.is_empty() => {
@@ -748,6 +758,9 @@ fn step(
         }
         Paging::PageRestart if step.page.is_empty() || step.pages.is_empty() => {
             Err((at.to_owned() + ".pages", "where `page` and `pages` are".to_owned()))
+        }
+        Paging::Cursor | Paging::Since | Paging::PageRestart if step.etag => {
+            Err((at.to_owned() + ".etag", "only of a list that is read whole".to_owned()))
         }
         Paging::Cursor | Paging::Since | Paging::PageRestart | Paging::Whole => Ok(step),
     })

@@ -15,6 +15,9 @@ use crate::protocol::status::{self, Ask};
 /// The longest position that a server gives.
 const POSITION_BYTES: usize = 4_096;
 
+/// The longest `ETag` that is kept.
+const TAG_BYTES: usize = 256;
+
 /// How far each list was read.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct Position {
@@ -37,9 +40,14 @@ impl Position {
             None => self.known.push((name.to_owned(), json)),
         }
     }
+
+    fn forget(&mut self, name: &str) {
+        self.known.retain(|(known, _)| known != name);
+    }
 }
 
-/// What a page of a list says.
+/// What a page of a list says; nothing where the list is as it was.
+#[derive(Default)]
 struct Read {
     changes: Vec<RemoteChange>,
     unreadable: Vec<String>,
@@ -138,7 +146,8 @@ impl Rest {
         };
         let url = [list.path.fill(&values), list.query.query(&values)].concat();
         let body = list.body.as_ref().and_then(|body| body.fill(&values));
-        self.request(step.method, url, body)
+        let if_none_match = position.of(&step.tag()).and_then(unquote);
+        HttpRequest { if_none_match, ..self.request(step.method, url, body) }
     }
 
     pub(super) fn page(
@@ -149,11 +158,18 @@ impl Rest {
     ) -> Result<PullPage, Halt> {
         let mut position = self.position(cursor);
         let (step, list) = self.step(&position).ok_or(Halt::Misconfigured)?;
-        let ours = |body: &str| self.is_ours(answer.status, body, &list.ours);
-        status::check(answer, Ask::Pull, &ours, now)?;
         let body = &*answer.body;
-        let mut read = self.rows(step, list, body).ok_or(Halt::Protocol)?;
-        let more = self.advance(step, body, &mut read, &mut position).ok_or(Halt::Protocol)?;
+        let unchanged = answer.status == 304 && position.of(&step.tag()).is_some();
+        let (read, more) = if unchanged {
+            (Read::default(), false)
+        } else {
+            let ours = |body: &str| self.is_ours(answer.status, body, &list.ours);
+            status::check(answer, Ask::Pull, &ours, now)?;
+            let mut read = self.rows(step, list, body).ok_or(Halt::Protocol)?;
+            let more = self.advance(step, body, &mut read, &mut position).ok_or(Halt::Protocol)?;
+            tag(step, answer, &read, &mut position);
+            (read, more)
+        };
         let mut next = position;
         let ends = !more && next.at + 1 >= self.profile.pull.len();
         if !more {
@@ -178,9 +194,30 @@ impl Rest {
         let read = self.rows(step, &step.list, body)?;
         position.set(&step.name, at(body, &step.next)?.to_owned());
         let Read { changes, unreadable, .. } = read;
-        let ends = Parts::read(&cursor.0).is_some_and(|it| it.at("at").is_none());
-        let next = self.cursor(&position, ends);
+        let next = self.cursor(&position, is_at_rest(cursor));
         Some(PullPage { changes, unreadable, next, more: true, time: None, bytes: 0 })
+    }
+
+    /// The cursor with records in the lists that are read whole: what a verdict says to be there may leave its list before that
+    /// has named it, and is known to be gone then like all the others.
+    pub(super) fn listed(&self, cursor: &Cursor, there: &[(&str, &str)]) -> Option<Cursor> {
+        let mut position = self.position(Some(cursor));
+        let mut grown = false;
+        for (collection, id) in there {
+            let place = self.profile.collection(collection).map(|(at, _)| at);
+            let step = self.profile.pull.iter().find(|it| it.is_list() && it.collection == place);
+            let Some(step) = step else { continue };
+            let known = position.of(&step.name).and_then(elements).unwrap_or_default();
+            let mut ids: Vec<String> = known.into_iter().filter_map(unquote).collect();
+            if ids.iter().all(|known| known != id) {
+                ids.push((*id).to_owned());
+                position.set(&step.name, texts(&ids));
+                // The list may be again what it was before the record came: that is a change since then.
+                position.forget(&step.tag());
+                grown = true;
+            }
+        }
+        grown.then(|| self.cursor(&position, is_at_rest(cursor)))
     }
 
     /// Moves the position; whether there is more of the list.
@@ -238,9 +275,8 @@ impl Rest {
             }
             Paging::Whole => {
                 let ids: Vec<String> = read.changes.iter().map(|it| it.key.id.clone()).collect();
-                let list = step.collection.is_some() && !step.list.rows.is_empty();
                 // With a row that cannot be read nobody knows which record it is of: that is no deletion (R2).
-                if list && read.unreadable.is_empty() {
+                if step.is_list() && read.unreadable.is_empty() {
                     self.vanished(step, &ids, position, read);
                     position.set(&step.name, texts(&ids));
                 }
@@ -337,6 +373,32 @@ impl Rest {
             own: told.own,
         })
     }
+}
+
+impl Step {
+    /// Whether its rows are all the records that there are of a collection.
+    fn is_list(&self) -> bool {
+        self.paging == Paging::Whole && self.collection.is_some() && !self.list.rows.is_empty()
+    }
+
+    /// The name of its `ETag` in a cursor.
+    fn tag(&self) -> String {
+        [&*self.name, ".etag"].concat()
+    }
+}
+
+/// Remembers what an unchanged list need not be sent again for. One with rows that cannot be read is read again.
+fn tag(step: &Step, answer: &HttpResponse, read: &Read, position: &mut Position) {
+    let told = answer.etag.as_ref().filter(|tag| tag.len() <= TAG_BYTES);
+    match told.filter(|_| step.etag && read.unreadable.is_empty()) {
+        Some(told) => position.set(&step.tag(), quote(told)),
+        None => position.forget(&step.tag()),
+    }
+}
+
+/// Whether a pull of several lists is not in the middle.
+fn is_at_rest(cursor: &Cursor) -> bool {
+    Parts::read(&cursor.0).is_some_and(|it| it.at("at").is_none())
 }
 
 fn before(at: Wall, overlap: u64) -> Wall {

@@ -130,6 +130,7 @@ fn answer(golden: &Golden) -> HttpResponse {
         retry_after: header("retry-after"),
         body: golden.text("answer.body").unwrap_or_default().to_owned(),
         up: 0,
+        etag: header("etag"),
     }
 }
 
@@ -145,6 +146,8 @@ fn assert_asks(name: &str, request: &HttpRequest, golden: &str) {
     assert_eq!(word("method"), method, "{name}");
     let url = format!("https://api.example.com{}", word("path"));
     assert_eq!(request.url, url, "{name}");
+    let tag = at(golden, "headers.if-none-match").and_then(crate::model::json::unquote);
+    assert_eq!(request.if_none_match, tag, "{name}");
     assert_eq!(request.body.as_deref(), at(golden, "body"), "{name}");
 }
 
