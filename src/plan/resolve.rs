@@ -168,12 +168,10 @@ fn replace_all(
     refs.extend(old.refs.iter().cloned());
     let mut seq = old.seq;
     for (target, create) in waits(draft, &old.key, &intent) {
-        // What is named now may have been made later: it goes behind that, unless that waits for it.
-        if create < seq || !draft.waits_for(create, seq) {
-            refs.push(target);
-            if create > seq {
-                seq = draft.next_seq();
-            }
+        refs.push(target);
+        // What is named now may have been made later: it goes behind that.
+        if create > seq {
+            seq = draft.next_seq();
         }
     }
     sort(&mut refs);
@@ -202,12 +200,35 @@ fn replace_all(
     Some(id)
 }
 
-/// The records that content names whose creates are not settled, with the places of these (R12).
+/// The records that content names whose creates are not settled, with the places of these (R12). What waits for the record that the
+/// content makes is not waited for: the two would wait for each other.
 fn waits(draft: &Draft<'_>, key: &EntityKey, intent: &Intent) -> Vec<(EntityKey, Seq)> {
     let declared = &draft.rules.of(&key.collection).references;
-    let named = named_by(intent, declared).into_iter().filter(|target| target != key);
+    let mut named = named_by(intent, declared);
+    let makes = matches!(intent, Intent::Create(_));
+    named.retain(|target| target != key && !(makes && leads_to(draft, target, key)));
     let create = |it: &EntityKey| draft.unsettled_create(it, Seq(u64::MAX)).map(|op| op.seq);
-    named.filter_map(|target| create(&target).map(|seq| (target, seq))).listed()
+    named.into_iter().filter_map(|target| create(&target).map(|seq| (target, seq))).listed()
+}
+
+/// Whether the create of a record waits for another record, by what it names and what that names.
+fn leads_to(draft: &Draft<'_>, from: &EntityKey, to: &EntityKey) -> bool {
+    let mut keys = vec![from.clone()];
+    let mut at = 0;
+    while let Some(key) = keys.get(at).cloned() {
+        at += 1;
+        let Some(create) = draft.unsettled_create(&key, Seq(u64::MAX)) else { continue };
+        let before = draft.queue(&key).into_iter().take_while(|seq| *seq <= create.seq);
+        for named in before.filter_map(|seq| draft.op(seq)).flat_map(|op| &op.refs) {
+            if named == to {
+                return true;
+            }
+            if !keys.contains(named) {
+                keys.push(named.clone());
+            }
+        }
+    }
+    false
 }
 
 /// What leads from the server's side to the chosen one; nothing where they are the same.
@@ -489,18 +510,8 @@ pub fn discard(
 fn stand_in(draft: &mut Draft<'_>, gone: &Operation) {
     let create = |seq: &Seq| draft.op(*seq).filter(|op| op.is_create());
     let Some(anew) = draft.queue(&gone.key).iter().find_map(create).cloned() else { return };
-    let mut needed = anew.refs.clone();
-    let mut at = 0;
-    while let Some(key) = needed.get(at).cloned() {
-        at += 1;
-        for op in draft.queue(&key).into_iter().filter_map(|seq| draft.op(seq)) {
-            if op.refs.contains(&gone.key) {
-                return;
-            }
-            needed.extend(
-                op.refs.iter().filter(|key| !needed.contains(key)).cloned().collect::<Vec<_>>(),
-            );
-        }
+    if anew.refs.iter().any(|named| leads_to(draft, named, &gone.key)) {
+        return;
     }
     if let Some(op) = draft.op_mut(anew.seq).filter(|op| op.replaces.is_none()) {
         op.replaces = Some(gone.id);

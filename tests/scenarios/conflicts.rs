@@ -1,8 +1,8 @@
 //! Conflicts: what is one, who wins, and what a person may do while it is open (P17-P19, R4, R6).
 
 use holdfast::model::{
-    Asks, Assumed, Before, Choice, Code, ConflictKind, Fate, Intent, OpState, Path, Presence, Side,
-    Strategy,
+    Asks, Assumed, Before, Choice, Code, ConflictKind, EntityKey, Fate, Halt, Intent, OpState,
+    Path, Presence, Priority, Side, Strategy,
 };
 use holdfast::plan::resolve::{Resolution, Ruling};
 use holdfast::plan::write::Action;
@@ -481,4 +481,103 @@ fn what_a_full_pull_does_not_bring_leaves_our_side_whole() {
     till.pulls(&[]);
     till.hears(&[(sent[0], deleted(1))]);
     assert_eq!(till.open_conflict().mine, Presence::Live(doc(r#"{"a":2,"b":5}"#)));
+}
+
+/// R4, P17: a change that was made before its record went, and came back, wrote what it wrote: what is taken out in front of it is not
+/// what those behind it found.
+#[test]
+fn discarding_in_front_of_what_outlived_its_record_is_no_conflict() {
+    let mut till = Till::new();
+    let base = r#"{"a":0,"b":0}"#;
+    till.pulls(&[live("o1", 1, base)]);
+    let first = till.patches("o1", r#"{"a":1}"#);
+    till.sends();
+    let second = till.patches("o1", r#"{"a":2}"#);
+    till.hears(&[(first, conflict(2, r#"{"a":9,"b":0}"#))]);
+    till.pulls(&[tombstone("o1", 3)]);
+    till.pulls(&[live("o1", 4, base)]);
+    till.schema = 2;
+    let third = till.patches("o1", r#"{"a":3}"#);
+    till.discards(first).unwrap();
+    assert_eq!(till.pushes(applied(5)), second);
+    assert_eq!(till.open_conflicts(), 0, "nobody else wrote there");
+    assert_eq!(till.pushes(applied(6)), third);
+    till.sees("o1", r#"{"a":3,"b":0}"#);
+}
+
+/// R12: what a person decides is as urgent as the most urgent of what it takes the place of.
+#[test]
+fn a_resolution_is_as_urgent_as_what_it_replaces() {
+    let mut till = Till::new();
+    till.pulls(&[live("o1", 1, r#"{"a":1,"b":1}"#)]);
+    let urgent = Action::Patch(doc(r#"{"a":2}"#));
+    let first = till.write_as(order("o1"), urgent, Some(Priority::High)).unwrap();
+    till.sends();
+    let later = till.patches("o1", r#"{"b":2}"#);
+    assert_eq!(till.op(later).priority, Priority::Normal);
+    till.hears(&[(first, conflict(2, r#"{"a":3,"b":1}"#))]);
+    till.resolves(&Choice::Mine).unwrap();
+    assert_eq!(till.only("o1").priority, Priority::High);
+}
+
+/// WIRES 4 (2), P17: a create that may have been applied before and meets the very record that it makes is no conflict.
+#[test]
+fn a_repeated_create_that_finds_itself_is_applied() {
+    let mut till = Till::with(Strategy::ClientWins);
+    till.rules.wire.weak_replay = true;
+    let create = till.creates("o1", r#"{"a":1}"#);
+    till.sends();
+    till.hears_halt(Halt::Unreachable);
+    assert_eq!(till.pushes(conflict(1, r#"{"a":1}"#)), create);
+    assert_eq!(till.fate(create), Some(Fate::Applied));
+    assert_eq!(till.all().conflicts.len(), 0);
+}
+
+/// R12, P7, P8: what a person chose names what waits for the create that is in conflict: it does not wait for that, unless the record
+/// is there already.
+#[test]
+fn a_resolution_that_names_what_waits_for_it_leaves() {
+    for is_gone in [true, false] {
+        let mut till = Till::new();
+        let customers = till.rules.collections.get_mut("customers").unwrap();
+        customers.references = [(Path::field("first"), "orders".to_owned())].into();
+        let sale = till.creates("o1", r#"{"n":1}"#);
+        let key = EntityKey::new("customers", "c1");
+        let customer = till.write(key, Action::Create(doc(r#"{"first":"o1"}"#))).unwrap();
+        assert_eq!(till.pushes(conflict(2, r#"{"n":9}"#)), sale);
+        if is_gone {
+            till.pulls(&[tombstone("o1", 3)]);
+        }
+        let chosen = Presence::Live(doc(r#"{"n":1,"customer":"c1"}"#));
+        till.resolves(&Choice::Merged(chosen)).unwrap();
+        let again = till.only("o1");
+        assert_eq!((again.is_create(), again.replaces), (is_gone, Some(sale)));
+        let order = if is_gone { [again.id, customer] } else { [customer, again.id] };
+        for op in order {
+            assert_eq!(till.pushes(applied(4)), op);
+        }
+    }
+}
+
+/// R12, P7: a person may choose a side that names what was made since: it leaves behind that.
+#[test]
+fn a_resolution_waits_for_the_create_that_it_names() {
+    for made_before in [true, false] {
+        let mut till = Till::new();
+        till.pulls(&[live("o1", 1, r#"{"a":1}"#)]);
+        let mut customer = made_before.then(|| till.customer("c1"));
+        till.patches("o1", r#"{"a":2}"#);
+        let sent = till.sends();
+        let change = sent.iter().copied().find(|op| Some(*op) != customer).unwrap();
+        till.hears(&[(change, conflict(2, r#"{"a":3}"#))]);
+        let made = *customer.get_or_insert_with(|| till.customer("c1"));
+        let chosen = Presence::Live(doc(r#"{"a":2,"customer":"c1"}"#));
+        till.resolves(&Choice::Merged(chosen)).unwrap();
+        let resolution = till.only("o1");
+        assert_eq!(resolution.refs, [EntityKey::new("customers", "c1")]);
+        assert!(!resolution.ready);
+        till.waits();
+        assert_eq!(till.pushes(applied(1)), made);
+        assert_eq!(till.pushes(applied(3)), resolution.id);
+    }
 }

@@ -1,12 +1,14 @@
 //! Rejected operations: what waits for them, and what a person may do (P10, P21, R1, R9, R12).
 
-use holdfast::model::{Assumed, Code, EntityKey, Fate, Intent, OpState, Presence, Strategy};
+use holdfast::model::{
+    Assumed, Before, Code, EntityKey, Fate, Intent, OpState, Path, Presence, Strategy,
+};
 use holdfast::plan::resolve::Resolution;
 use holdfast::plan::write::Action;
 
 use crate::till::{
-    Till, applied, doc, is_blocked_by, is_queued, is_rejected, live, order, rejected, tombstone,
-    version,
+    RETRY, Till, applied, doc, is_blocked_by, is_queued, is_rejected, live, order, rejected,
+    tombstone, version,
 };
 
 /// A change was refused; two more were made on it before that.
@@ -448,4 +450,111 @@ fn what_was_blocked_when_its_record_went_keeps_what_it_was_made_on() {
     assert_eq!(conflict.op, behind);
     assert_eq!(conflict.theirs, Presence::Deleted);
     assert_ne!(conflict.mine, Presence::Deleted, "{conflict:?}");
+}
+
+/// R4: what a follower wrote as a whole is what those behind it found there, whatever is taken out in front of it.
+#[test]
+fn discarding_takes_nothing_out_of_what_a_follower_wrote_above() {
+    let mut till = Till::new();
+    till.pulls(&[live("o1", 1, r#"{"a":0}"#)]);
+    let gone = till.patches("o1", r#"{"a":1}"#);
+    till.sends();
+    let second = till.patches("o1", r#"{"a":{"x":1}}"#);
+    till.schema = 2;
+    let third = till.patches("o1", r#"{"a":{"x":2}}"#);
+    till.hears(&[(gone, rejected("validation"))]);
+    till.discards(gone).unwrap();
+    assert_eq!(till.pushes(applied(2)), second);
+    assert_eq!(till.op(third).assumed, Assumed::At(version(2)));
+    assert_eq!(till.pushes(applied(3)), third);
+    till.sees("o1", r#"{"a":{"x":2}}"#);
+    assert_eq!(till.all().conflicts.len(), 0, "P17");
+}
+
+/// R4, P3: a whole document that stood on a discarded change stands on the record without it, and says what it said.
+#[test]
+fn discarding_a_change_leaves_the_replacement_behind_it() {
+    let mut till = Till::new();
+    till.pulls(&[live("o1", 1, r#"{"a":1,"b":1}"#)]);
+    let gone = till.patches("o1", r#"{"a":2}"#);
+    till.sends();
+    let kept = till.replaces("o1", r#"{"a":2,"b":2}"#);
+    till.hears(&[(gone, rejected("validation"))]);
+    till.discards(gone).unwrap();
+    assert_eq!(till.op(kept).before, Before::Whole(Some(doc(r#"{"a":1,"b":1}"#))));
+    till.pulls(&[live("o1", 2, r#"{"a":1,"b":1,"c":1}"#)]);
+    till.sees("o1", r#"{"a":2,"b":2,"c":1}"#);
+    assert_eq!(till.all().conflicts.len(), 0, "P17");
+}
+
+/// R4, P17: a change of a member within an object that a discarded replacement put there finds what was in its place before.
+#[test]
+fn discarding_a_replacement_leaves_what_was_in_the_place_of_its_objects() {
+    let mut till = Till::new();
+    till.pulls(&[live("o1", 1, r#"{"a":0}"#)]);
+    let gone = till.replaces("o1", r#"{"a":{}}"#);
+    till.sends();
+    let kept = till.patches("o1", r#"{"a":{"x":1}}"#);
+    till.hears(&[(gone, rejected("validation"))]);
+    till.discards(gone).unwrap();
+    till.pulls(&[live("o1", 2, r#"{"a":0,"z":1}"#)]);
+    assert!(is_queued(&till.op(kept)), "nobody else touched it: {:?}", till.op(kept));
+    till.sees("o1", r#"{"a":{"x":1},"z":1}"#);
+}
+
+/// R9, R12: a create that was sent again keeps the word whose place it took when it takes another's too.
+#[test]
+fn a_create_that_stands_in_twice_keeps_whose_place_it_took() {
+    let (mut till, [customer, sale, _]) = refused_create();
+    let anew = till.customer("c1");
+    assert_eq!(till.pushes(rejected("validation")), anew);
+    let again = till.retries(anew, None).unwrap();
+    till.discards(customer).unwrap();
+    assert_eq!(till.op(again).replaces, Some(anew));
+    assert_eq!(till.pushes(applied(1)), again);
+    assert_eq!(till.pushes(applied(1)), sale);
+}
+
+/// Customers that name the order they came with.
+fn till_with_first_orders() -> Till {
+    let mut till = Till::new();
+    let customers = till.rules.collections.get_mut("customers").unwrap();
+    customers.references = [(Path::field("first"), "orders".to_owned())].into();
+    till
+}
+
+/// R12, P8: a correction that names what waits for the create it corrects, through another, does not wait for that: they would wait
+/// for each other.
+#[test]
+fn a_corrected_create_that_names_what_waits_for_it_leaves() {
+    let mut till = till_with_first_orders();
+    let customer = |till: &mut Till, id: &str, text: &str| {
+        till.write(EntityKey::new("customers", id), Action::Create(doc(text))).unwrap()
+    };
+    let sale = till.creates("o1", r#"{"n":1}"#);
+    let first = customer(&mut till, "c1", r#"{"first":"o1"}"#);
+    let second = customer(&mut till, "c2", r#"{"customer":"c1"}"#);
+    assert_eq!(till.pushes(rejected("validation")), sale);
+    assert!(is_blocked_by(&till.op(first), sale) && is_blocked_by(&till.op(second), sale));
+    let again = till.retries(sale, Some(r#"{"customer":"c2"}"#)).unwrap();
+    for op in [again, first, second] {
+        assert_eq!(till.pushes(applied(1)), op);
+    }
+}
+
+/// R12, P7: an edit of what it names waits for it; the create does not, and is waited for.
+#[test]
+fn a_corrected_create_waits_for_what_only_later_edits_of_wait_for_it() {
+    let mut till = till_with_first_orders();
+    let key = EntityKey::new("customers", "c1");
+    let sale = till.creates("o1", r#"{"n":1}"#);
+    let customer = till.customer("c1");
+    till.sends();
+    let later = till.write(key, Action::Patch(doc(r#"{"first":"o1"}"#))).unwrap();
+    till.hears(&[(sale, rejected("validation")), (customer, RETRY)]);
+    let again = till.retries(sale, Some(r#"{"customer":"c1"}"#)).unwrap();
+    till.waits();
+    for (op, number) in [(customer, 1), (again, 1), (later, 2)] {
+        assert_eq!(till.pushes(applied(number)), op);
+    }
 }
