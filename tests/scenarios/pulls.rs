@@ -6,7 +6,8 @@ use holdfast::model::{
 use holdfast::plan::pull::Pulled;
 
 use crate::till::{
-    Till, applied, applied_as, by, conflict, doc, is_queued, live, order, tombstone, version,
+    Till, applied, applied_as, by, conflict, doc, is_queued, live, order, rejected, tombstone,
+    version,
 };
 
 /// P13.
@@ -641,4 +642,58 @@ fn never_known() -> holdfast::model::Outcome {
         stamp: None,
         assigned_id: None,
     }
+}
+
+/// R25, R6: what stands on an operation that is behind what is shown leaves with the version that this one made: what is shown may be
+/// of a history that the server has lost, and is nothing to judge against.
+#[test]
+fn what_stands_on_a_verdict_behind_what_is_shown_leaves_with_its_version() {
+    let mut till = Till::new();
+    till.pulls(&[live("o1", 9, r#"{"a":9,"b":9}"#)]);
+    let op = till.patches("o1", r#"{"b":1}"#);
+    till.sends();
+    let next = till.patches("o1", r#"{"b":2}"#);
+    rebuilding(&mut till, &[live("o1", 3, r#"{"a":3,"b":9}"#)]);
+    till.hears(&[(op, applied_as(4, r#"{"a":3,"b":1}"#))]);
+    assert!(matches!(till.op(op).state, OpState::Acked { .. }));
+    assert_eq!(till.op(next).assumed, Assumed::At(version(4)));
+    assert_eq!(till.pushes(applied(5)), next);
+    till.pulls(&[]);
+    till.sees("o1", r#"{"a":3,"b":2}"#);
+    assert_eq!(till.all().conflicts.len(), 0, "P17");
+}
+
+/// R25, R6: what was made on an operation that is given up after a full pull stands on nothing of the generation before: it is judged.
+#[test]
+fn what_stood_on_what_is_given_up_after_a_full_pull_is_judged() {
+    let mut till = Till::new();
+    till.pulls(&[live("o1", 1, r#"{"a":1,"b":1}"#)]);
+    let first = till.patches("o1", r#"{"a":2}"#);
+    till.sends();
+    let second = till.patches("o1", r#"{"b":2}"#);
+    till.cursor_expires();
+    till.pulls(&[]);
+    till.hears(&[(first, rejected("not-found"))]);
+    till.discards(first).unwrap();
+    let open = till.open_conflict();
+    assert_eq!((open.op, open.theirs), (second, Presence::Deleted));
+    assert_eq!(open.mine, Presence::Live(doc(r#"{"a":1,"b":2}"#)));
+}
+
+/// R25: a record tells which full pull last confirmed it. One that was spared was not confirmed; a page of later does that too.
+#[test]
+fn a_record_tells_which_full_pull_confirmed_it() {
+    let mut till = Till::new();
+    let generation = |till: &Till, id| till.all().records.get(&order(id)).unwrap().generation;
+    till.pulls(&[live("o1", 1, "{}"), live("o2", 1, "{}")]);
+    let first = generation(&till, "o1");
+    till.cursor_expires();
+    let mut page = till.page(&[live("o2", 1, "{}")], false);
+    page.unreadable = vec!["{\"id\":".into()];
+    till.applies(None, &page).unwrap();
+    let second = generation(&till, "o2");
+    assert!(second > first);
+    assert_eq!(generation(&till, "o1"), first, "nobody has said that it is there");
+    till.pulls(&[live("o1", 1, "{}")]);
+    assert_eq!(generation(&till, "o1"), second, "unmoved, and confirmed");
 }

@@ -92,11 +92,7 @@ impl Draft<'_> {
             };
             let (covered, swept) = (covers(scope, record), brought.is_none() && !spares);
             let moved = base != record.base;
-            if !moved
-                && brought.is_none()
-                && record.shadow.is_none()
-                && !(swept && record.is_in(scope))
-            {
+            if !moved && record.shadow.is_none() && !(swept && record.is_in(scope)) {
                 continue;
             }
             if base.as_ref().is_some_and(|base| base.presence == Presence::Deleted) {
@@ -135,13 +131,13 @@ impl Draft<'_> {
     }
 
     /// What was made on a version of the generation that is gone stands on nothing: the same number may mean another state now.
-    /// What may have left is not judged before its verdict; it is remembered that its version is of another time.
+    /// What may have left is not judged before its verdict; what was made on it is, if it is given up.
     fn judge_anew(&mut self, key: &EntityKey) {
         for seq in self.queue(key) {
             if let Some(op) = self.op_mut(seq)
                 && matches!(op.assumed, Assumed::At(_) | Assumed::Unknown)
             {
-                op.assumed = if op.is_sealed() { Assumed::Unknown } else { Assumed::Nothing };
+                op.assumed = Assumed::Nothing;
             }
         }
     }
