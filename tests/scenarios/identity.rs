@@ -723,3 +723,73 @@ fn a_removal_under_one_id_does_not_undo_what_was_written_under_the_other() {
     assert_eq!(conflict.kind, holdfast::model::ConflictKind::DeleteUpdate);
     assert_eq!(conflict.theirs, Presence::Live(doc(r#"{"n":1,"x":1}"#)));
 }
+
+/// R16 (sim), P17: what waits on both records stands on what is before it, in one row: each finds what the one in front of it wrote.
+#[test]
+fn what_goes_behind_finds_what_went_behind_before_it() {
+    let mut till = Till::new();
+    till.customer("c1");
+    till.sends();
+    till.hears_halt(Halt::Unreachable);
+    till.pulls(&[customer_is("S-1", 1, r#"{"n":1}"#)]);
+    let change = |till: &mut Till, id: &str, n: u8| {
+        till.write(customer(id), Action::Patch(doc(&format!(r#"{{"n":{n}}}"#)))).unwrap()
+    };
+    let first = change(&mut till, "S-1", 3);
+    till.schema = 2;
+    let second = change(&mut till, "S-1", 4);
+    change(&mut till, "c1", 2);
+    // Only the create leaves.
+    let one = holdfast::plan::push::Room { operations: 1, bytes: 1 << 20 };
+    till.flight = till.claim_up_to(one).unwrap().batch;
+    let create = till.flight.operations[0].op;
+    till.hears(&[(create, named(1, "S-1"))]);
+    let behind = [first, second].map(|op| match till.fate(op) {
+        Some(Fate::Superseded(by)) => till.op(by),
+        other => panic!("{other:?}"),
+    });
+    let found = behind.map(|op| op.before.at(&Path::field("n")).unwrap().text().to_owned());
+    assert_eq!(found, ["2", "3"]);
+    for number in 2..5 {
+        till.pushes(applied(number));
+    }
+    sees_customer(&till, "c1", r#"{"n":4}"#);
+    assert_eq!(till.all().conflicts.len(), 0, "nobody else wrote there");
+}
+
+/// R12, R17: what named both of two records that turn out to be one names that one, once; and a record does not wait for itself.
+#[test]
+fn two_references_that_become_one_are_one() {
+    let acked = || Outcome::Applied {
+        version: None,
+        presence: None,
+        stamp: None,
+        assigned_id: Some("S-1".into()),
+    };
+    let mut till = Till::new();
+    let creates = [till.customer("c1"), till.customer("c2")];
+    let sale = till.creates("o1", r#"{"customer":"c1"}"#);
+    till.patches("o1", r#"{"customer":"c2"}"#);
+    assert_eq!(till.sends(), creates);
+    till.write(customer("c2"), Action::Patch(doc(r#"{"customer":"c1"}"#))).unwrap();
+    till.hears(&creates.map(|op| (op, acked())));
+    assert_eq!(till.op(sale).refs, [customer("c1")]);
+    let changes = till.all().ops.into_values().filter(|op| op.key == customer("c1"));
+    assert!(changes.into_iter().all(|op| op.refs.is_empty()));
+    assert_eq!(till.sends().len(), 2, "the change and the sale");
+}
+
+/// R25, R17: of two records that are one the newer confirmation counts.
+#[test]
+fn a_record_that_takes_another_in_is_as_confirmed() {
+    let mut till = Till::new();
+    till.customer("c1");
+    till.sends();
+    till.hears_halt(Halt::Unreachable);
+    till.pulls(&[customer_is("S-1", 1, r#"{"n":1}"#)]);
+    let generation = |till: &Till, id| till.all().records.get(&customer(id)).unwrap().generation;
+    let confirmed = generation(&till, "S-1");
+    assert!(confirmed > generation(&till, "c1"));
+    till.pushes(named(1, "S-1"));
+    assert_eq!(generation(&till, "c1"), confirmed);
+}

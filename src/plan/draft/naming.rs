@@ -89,11 +89,11 @@ impl Draft<'_> {
             self.move_record(seq, into);
         }
         for op in self.ops.values_mut() {
-            if op.refs.contains(from) {
+            if op.key == *into {
                 op.refs.retain(|it| it != from && it != into);
-                if op.key != *into {
-                    op.refs.push(into.clone());
-                }
+            } else if op.refs.contains(from) {
+                op.refs.retain(|it| it != from && it != into);
+                op.refs.push(into.clone());
                 sort(&mut op.refs);
             }
         }
