@@ -194,7 +194,6 @@ fn replace_all(
         sends: 0,
         refusals: 0,
         state: OpState::queued(),
-        ready: false,
         ..old
     });
     Some(id)
@@ -348,7 +347,6 @@ pub fn retry(
             sends: 0,
             refusals: 0,
             state: OpState::queued(),
-            ready: false,
             ..old
         };
         draft.show_in_conflict(&fresh);

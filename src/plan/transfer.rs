@@ -303,7 +303,6 @@ fn bring(s: &Snapshot, draft: &mut Draft<'_>, it: &Carried, file: &OutboxFile, k
     {
         op.assumed = Assumed::Unknown;
     }
-    op.ready = false;
     let back = draft.find(op.id).map(|known| known.seq);
     if let Some(known) = back.and_then(|seq| draft.op(seq)) {
         // It comes back to its place. What may have left from here never changes (P5), and a file from before the last edits here

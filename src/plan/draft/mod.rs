@@ -398,7 +398,6 @@ impl<'a> Draft<'a> {
             sends: 0,
             refusals: 0,
             state: OpState::queued(),
-            ready: false,
             ..old
         });
         self.repoint(old_id, id);

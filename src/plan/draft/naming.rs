@@ -208,7 +208,7 @@ impl Draft<'_> {
         self.meta.counts.derived += 1;
         let (seq, replaces) = (self.next_seq(), Some(old.id));
         let was = old.id;
-        self.add(Operation { seq, id, folded: Vec::new(), replaces, ready: false, ..old });
+        self.add(Operation { seq, id, folded: Vec::new(), replaces, ..old });
         self.moved.push(seq);
         self.repoint(was, id);
     }
@@ -235,7 +235,6 @@ impl Draft<'_> {
             sends: 0,
             refusals: 0,
             state: OpState::Blocked { by: conflict.op, visible: true },
-            ready: false,
             ..old
         };
         self.show_in_conflict(&derived);
