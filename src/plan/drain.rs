@@ -425,7 +425,7 @@ fn is_done(op: &Operation, departure: &Departure, outcome: &Outcome) -> bool {
 mod tests {
     use super::*;
     use crate::model::{
-        Backoff, Before, Capabilities, CursorRow, DeviceId, Document, Epoch, IdSeed, Owner,
+        Backoff, Before, Capabilities, CursorRow, DeviceId, Document, Epoch, IdSeed, Owner, Parked,
         Priority, Record, Scope, Stamp, Version,
     };
 
@@ -655,6 +655,66 @@ mod tests {
             let ended = end(&s, &later, &rules, &ctx(0)).output;
             assert_eq!(ended != Ok(Ended::Unknown), groups);
         }
+    }
+
+    /// R19: a time that the present leader planned is waited for, one of an earlier leader is not.
+    #[test]
+    fn a_time_that_an_earlier_leader_planned_is_not_waited_for() {
+        for (under, now, leaves_now) in
+            [(None, 499, false), (Some(2), 499, false), (Some(2), 500, true), (Some(1), 0, true)]
+        {
+            let mut s = outbox();
+            s.meta.term = Term(2);
+            s.ops.get_mut(&Seq(1)).unwrap().state =
+                OpState::Queued { not_before: Some(Wall(500)), under: under.map(Term) };
+            let mut drain = Drain::of(&s, HOUR);
+            let left = ids(&leaves(&mut drain, now)).contains(&SEED.op(1));
+            assert_eq!(left, leaves_now, "{under:?} {now}");
+        }
+    }
+
+    /// R9: an operation ends with the writes in it, and all of them are told.
+    #[test]
+    fn the_writes_in_an_operation_are_told_with_it() {
+        let mut s = outbox();
+        s.ops.get_mut(&Seq(3)).unwrap().folded = vec![SEED.op(8)];
+        let mut drain = Drain::of(&s, HOUR);
+        let batch = leaves(&mut drain, 0);
+        let reply = says(vec![(3, applied(1, None))]);
+        let settled = drain.hear(&batch, &reply, &Rules::default(), &ctx(0));
+        assert_eq!(settled.notice.settled, [SEED.op(3), SEED.op(8)]);
+    }
+
+    /// R27, P5: what left is sealed, even if by now it could not leave any more: it names a record that was there, and whose refused
+    /// create counts again since the record was removed.
+    #[test]
+    fn what_left_is_sealed_even_if_it_would_wait_now() {
+        let rules = Rules::default();
+        let mut s = outbox();
+        let document = Document::parse("{}").unwrap();
+        s.ops.retain(|seq, _| seq.0 < 4);
+        let refused =
+            Parked::Rejected { code: "bad".into(), message: String::new(), snapshot: None };
+        s.ops.get_mut(&Seq(1)).unwrap().state = OpState::Parked(refused);
+        let removal = s.ops.get_mut(&Seq(2)).unwrap();
+        removal.intent = Intent::Delete;
+        removal.assumed = Assumed::At(Version::Number(4));
+        let names = s.ops.get_mut(&Seq(3)).unwrap();
+        names.refs = vec![EntityKey::new("orders", "a")];
+        let base = Base {
+            presence: Presence::Live(document),
+            version: version(4),
+            stamp: None,
+            guessed: false,
+        };
+        s.records.get_mut(&EntityKey::new("orders", "a")).unwrap().base = Some(base);
+        let mut drain = Drain::of(&s, HOUR);
+        let batch = leaves(&mut drain, 0);
+        assert_eq!(ids(&batch), [SEED.op(2), SEED.op(3)]);
+        let retry = Outcome::Retry { after: None };
+        drain.hear(&batch, &says(vec![(2, applied(5, None)), (3, retry)]), &rules, &ctx(0));
+        let changes = end(&s, &drain, &rules, &ctx(0)).changes;
+        assert!(changes.ops.get(&Seq(3)).is_some_and(Operation::is_sealed));
     }
 
     /// P22, R22: a lower term writes nothing; a repeat changes nothing.

@@ -100,6 +100,18 @@ mod tests {
                 room(100, kib(600)),
             ),
             (
+                "fast, and half of the bytes",
+                room(50, kib(300)),
+                sent(room(2, kib(150)), 900),
+                room(100, kib(600)),
+            ),
+            (
+                "full, and just in time",
+                room(50, kib(300)),
+                sent(room(50, kib(300)), 4_000),
+                room(50, kib(300)),
+            ),
+            (
                 "fast, nearly empty",
                 room(50, kib(300)),
                 sent(room(2, kib(1)), 900),

@@ -294,3 +294,37 @@ pub(super) fn anew(s: &Snapshot, row: CursorRow) -> CursorRow {
         ..row
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{IdSeed, Map, Term, Wall};
+
+    /// R25, P3: a full pull overwrites the bases that another has brought so far: what that had not brought when it goes on would be
+    /// taken for gone, so it begins anew.
+    #[test]
+    fn a_full_pull_in_the_middle_begins_anew_behind_another() {
+        let scope = |name: &str| Scope(name.to_owned());
+        let row = |name: &str, rebuilding, cursor: Option<&str>| CursorRow {
+            rebuilding,
+            spares: rebuilding,
+            cursor: cursor.map(|it| Cursor(it.to_owned())),
+            ..CursorRow::new(scope(name))
+        };
+        let rows = [
+            row("begun", true, Some("7")),
+            row("not begun", true, None),
+            row("through", false, Some("9")),
+            row("this", true, Some("5")),
+        ];
+        let cursors: Map<Scope, CursorRow> =
+            rows.into_iter().map(|row| (row.scope.clone(), row)).collect();
+        let s = Snapshot { cursors, ..Snapshot::default() };
+        let ids = IdSeed { at: Wall(1), random: [7; 10] };
+        let ctx = Ctx { now: Wall(1), term: Some(Term(0)), ids, jitter: 0 };
+        let cursors = restart(&s, &scope("this"), &ctx).changes.cursors;
+        let told: Vec<_> =
+            cursors.iter().map(|row| (&*row.scope.0, row.cursor.is_none(), row.spares)).collect();
+        assert_eq!(told, [("begun", true, false), ("this", true, false)]);
+    }
+}

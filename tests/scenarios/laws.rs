@@ -107,11 +107,14 @@ impl Laws {
     /// and how urgent, stays.
     fn successors_are_new(&mut self, s: &Snapshot) {
         for op in s.ops.values().filter(|op| !self.was.contains_key(&op.id)) {
-            let Some(old) = op.replaces.and_then(|id| self.was.get(&id)) else { continue };
-            let ended = s.settled.get(&old.id).map(|row| &row.fate);
-            if ended != Some(&Fate::Superseded(op.id)) {
+            let gave_way = |id: &OpId| {
+                s.settled.get(id).map(|row| &row.fate) == Some(&Fate::Superseded(op.id))
+            };
+            let told = op.replaces.filter(gave_way).and_then(|id| self.was.get(&id));
+            let Some(old) = told else {
+                assert!(!self.was.keys().any(gave_way), "R9: whose place it took: {op:?}");
                 continue;
-            }
+            };
             assert!(op.sent.is_none() && op.sends == 0 && op.refusals == 0, "R8: {op:?}");
             assert!(op.folded.is_empty(), "R9: {op:?}");
             assert_eq!((&op.owner, op.schema), (&old.owner, old.schema), "P31: {op:?}");

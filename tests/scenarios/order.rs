@@ -311,6 +311,20 @@ fn a_full_outbox_takes_what_goes_into_it() {
     till.creates("o2", "{}");
 }
 
+/// P4: so does one that was allowed to hold more when they were written.
+#[test]
+fn an_outbox_above_its_limit_takes_what_goes_into_it() {
+    let mut till = Till::new();
+    let sale = till.creates("o1", r#"{"n":1}"#);
+    till.creates("o2", "{}");
+    till.creates("o3", "{}");
+    till.rules.limits.outbox_operations = 1;
+    assert_eq!(till.patches("o1", r#"{"n":2}"#), sale);
+    till.removes("o3");
+    assert_eq!(till.refuses("o4", Action::Create(doc("{}"))), Code::OutboxFull);
+    assert_eq!(till.counts().in_outbox(), 2);
+}
+
 /// P4: what is with the server takes no more edits: the next one is an operation of its own.
 #[test]
 fn behind_a_sealed_operation_there_is_no_room_left() {

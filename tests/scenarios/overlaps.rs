@@ -1,7 +1,8 @@
 //! What happens at the same time (PROMISES 3.3).
 
 use holdfast::model::{
-    Assumed, Fate, OpState, Outcome, Presence, RemoteChange, Strategy, Theirs, Version,
+    Assumed, Fate, OpState, Outcome, Presence, PushReply, RemoteChange, Strategy, Theirs, Version,
+    Wall,
 };
 
 use crate::till::{
@@ -358,4 +359,18 @@ fn a_write_behind_an_acked_one_is_judged_against_the_verdict() {
     till.pulls(&[RemoteChange { version: Some(Version::Opaque("a".into())), ..change }]);
     assert!(is_queued(&till.op(second)), "P17: our own write is no conflict");
     assert_eq!(till.sends(), [second]);
+}
+
+/// R20: an answer to a push that tells the server's time is what later writes go by.
+#[test]
+fn an_answer_tells_the_time() {
+    let mut till = Till::new();
+    let op = till.creates("o1", "{}");
+    till.sends();
+    let there = Wall(till.now + 3_600_000);
+    let reply =
+        PushReply { outcomes: vec![(op, applied(1))], time: Some(there), ..PushReply::default() };
+    till.settles(&reply).unwrap();
+    let later = till.creates("o2", "{}");
+    assert!(till.op(later).stamp.millis >= there.0);
 }

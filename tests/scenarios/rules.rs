@@ -597,3 +597,17 @@ fn each_kind_of_conflict_goes_by_its_own_policy() {
     till.pushes(applied(3));
     till.sees_nothing("o2");
 }
+
+/// P18: what was added up is no loss: a conflict record does not name it, and bringing the loser back leaves it.
+#[test]
+fn what_was_added_up_is_not_among_what_lost() {
+    let mut till = till(Strategy::Manual);
+    till.pulls(&[live("o1", 1, r#"{"ours":1,"left":5}"#)]);
+    till.patches("o1", r#"{"ours":2,"left":4}"#);
+    till.pushes(conflict(2, r#"{"ours":3,"left":9}"#));
+    let [(kept, choice)] = &settled_by_policy(&till)[..] else { panic!("one record") };
+    assert_eq!((choice.as_str(), &kept.fields[..]), ("mine", &[Path::field("ours")][..]));
+    till.pushes(applied(3));
+    till.restores(kept.id).unwrap();
+    till.sees("o1", r#"{"ours":3,"left":8}"#);
+}

@@ -111,3 +111,24 @@ fn as_many_rows_are_kept_as_may_be() {
     assert_eq!(till.tidies(&keep), 5, "of a hundred that were looked at");
     assert_eq!(till.tidies(&keep), 0);
 }
+
+/// R9: of one step too, the oldest go; and whatever ended within a day is known, however many there are.
+#[test]
+fn the_oldest_go_first_and_nothing_of_today() {
+    let mut till = Till::new();
+    let mut ended = Vec::new();
+    let mut sell = |till: &mut Till, n: usize| {
+        ended.push(till.creates(&format!("o{n}"), "{}"));
+        till.pushes(applied(1));
+    };
+    (0..4).for_each(|n| sell(&mut till, n));
+    till.now += 2 * 86_400_000;
+    (4..8).for_each(|n| sell(&mut till, n));
+    let keep = |settled| Retention { settled, step: 100, ..Retention::default() };
+    assert_eq!(till.tidies(&keep(6)), 2);
+    let known = |till: &Till| ended.iter().filter(|op| till.fate(**op).is_some()).count();
+    assert_eq!(known(&till), 6);
+    assert!(ended[..2].iter().all(|op| till.fate(*op).is_none()), "the oldest");
+    assert_eq!(till.tidies(&keep(1)), 2, "those of today are kept");
+    assert_eq!(known(&till), 4);
+}

@@ -2,8 +2,8 @@
 
 use holdfast::layout::{file_text, read_file};
 use holdfast::model::{
-    Assumed, Choice, Code, EntityKey, Fate, Intent, OpId, OpState, OutboxFile, Outcome, Owner,
-    Parked, PushReply, Root, Selection, Strategy, SyncError, edit,
+    Assumed, Before, Choice, Code, EntityKey, Fate, Intent, OpId, OpState, OutboxFile, Outcome,
+    Owner, Parked, PushReply, Root, Selection, Slot, Strategy, SyncError, edit,
 };
 use holdfast::model::{Need, Presence};
 use holdfast::plan::transfer::{Exported, Imported, MAX_OPERATIONS, export, import};
@@ -627,6 +627,16 @@ fn a_file_that_is_not_right_changes_nothing() {
             "operations.0.operation.key",
         ),
         (
+            twisted(&|it| it.operations[0].op.refs = vec![EntityKey::new("customers", "")]),
+            Code::InvalidValue,
+            "operations.0.operation.key",
+        ),
+        (
+            twisted(&|it| it.operations[0].server_id = Some("s".repeat(1_000))),
+            Code::InvalidValue,
+            "operations.0.operation.key",
+        ),
+        (
             twisted(&|it| it.operations[0].op.sends = u32::MAX),
             Code::InvalidValue,
             "operations.0.operation.sends",
@@ -640,6 +650,13 @@ fn a_file_that_is_not_right_changes_nothing() {
             }),
             Code::TooLarge,
             "operations.0.operation.intent",
+        ),
+        (
+            twisted(&|it| {
+                it.operations[0].op.before = Before::Paths(vec![(long.clone(), Slot(None))]);
+            }),
+            Code::TooLarge,
+            "operations.0.operation.before",
         ),
         (nested, Code::TooLarge, "operations.1.snapshot"),
         (
@@ -740,4 +757,87 @@ fn references_are_handed_over_in_words_that_both_devices_know() {
     let mut home = here;
     home.takes(&file);
     home.sees("o1", r#"{"customer":"c1","n":1}"#);
+}
+
+/// R1, P19: what a backup brought and nobody has said a word about is no part of our side, also where only we still have the record.
+#[test]
+fn what_a_backup_brought_is_no_part_of_our_side() {
+    let (mut here, mut there) = (Till::new(), Till::other());
+    for till in [&mut here, &mut there] {
+        till.pulls(&[live("o1", 1, r#"{"a":1,"b":1}"#)]);
+    }
+    here.patches("o1", r#"{"b":2}"#);
+    let file = here.backs_up();
+    let own = there.patches("o1", r#"{"a":2}"#);
+    there.sends();
+    there.takes(&file);
+    there.pulls(&[tombstone("o1", 2)]);
+    there.hears(&[(own, deleted(2))]);
+    assert_eq!(there.open_conflict().mine, Presence::Live(doc(r#"{"a":2,"b":1}"#)));
+}
+
+/// R9, R18: the writes inside an operation go along: the other device knows what became of each.
+#[test]
+fn the_writes_in_an_operation_go_along() {
+    let (mut here, mut there) = (Till::new(), Till::other());
+    let made = here.creates("o1", r#"{"n":1}"#);
+    here.patches("o1", r#"{"m":1}"#);
+    let folded = here.op(made).folded;
+    assert_eq!(folded.len(), 1);
+    let file = here.hands_over();
+    there.takes(&file);
+    assert_eq!(there.op(made).folded, folded);
+    let counts = there.counts();
+    assert_eq!((counts.imported, counts.folded), (2, 1), "R10");
+    there.pushes(applied(1));
+    assert_eq!(there.fate(folded[0]), Some(Fate::Folded(made)));
+}
+
+/// R18, P19: a conflict in a backup is none here: what both sides said there is what a person may send.
+#[test]
+fn a_conflict_in_a_backup_is_not_opened() {
+    let (mut here, mut there) = (Till::new(), Till::other());
+    for till in [&mut here, &mut there] {
+        till.pulls(&[live("o1", 1, r#"{"a":1}"#)]);
+    }
+    let change = here.patches("o1", r#"{"a":2}"#);
+    here.pushes(conflict(2, r#"{"a":3}"#));
+    let file = here.backs_up();
+    let imported = there.imports(&file).unwrap();
+    assert_eq!(there.open_conflicts(), 0);
+    assert_eq!(code_of(&there, change), "imported");
+    assert_eq!(imported.notice.parked, [change], "P21: it is announced");
+    there.sees("o1", r#"{"a":1}"#);
+}
+
+/// R18: what lives on the other device is not undone by leaving the list here: what was made on it, and came back, still stands on it.
+#[test]
+fn what_stands_on_what_lives_elsewhere_keeps_what_it_found() {
+    let mut here = Till::new();
+    here.pulls(&[live("o1", 1, r#"{"a":0}"#)]);
+    let first = here.patches("o1", r#"{"a":1}"#);
+    here.sends();
+    let second = here.patches("o1", r#"{"a":2}"#);
+    let file = here.exports(&Selection::Ids(vec![second]), false).unwrap();
+    here.hands_over();
+    here.takes(&file);
+    assert!(is_blocked_by(&here.op(second), first));
+    let found = here.op(second).before;
+    here.discards(first).unwrap();
+    assert_eq!(here.fate(first), Some(Fate::HandedOver));
+    assert_eq!(here.op(second).before, found);
+}
+
+/// P4: what fits to the byte is taken.
+#[test]
+fn a_file_may_fill_the_outbox() {
+    let (mut here, mut there) = (Till::new(), Till::other());
+    here.creates("o1", r#"{"n":1}"#);
+    let file = here.backs_up();
+    let bytes = here.counts().bytes;
+    there.rules.limits.outbox_operations = 1;
+    there.rules.limits.outbox_bytes = bytes - 1;
+    assert_eq!(there.imports(&file).unwrap_err().code, Code::OutboxFull);
+    there.rules.limits.outbox_bytes = bytes;
+    assert_eq!(there.takes(&file), (1, 0));
 }
