@@ -14,10 +14,10 @@ const BUDGET: u64 = 135_000;
 
 /// The budget is not met yet (docs/adr/0022). Until it is, a change may not make the package larger than this. It goes down with what
 /// is saved, and up only by what a promise measured that could not be kept without.
-const CEILING: u64 = 304_500;
+const CEILING: u64 = 306_400;
 
 /// The same for a page whose backend is another than the standard one: it loads the module with all of them.
-const ANY_CEILING: u64 = 346_000;
+const ANY_CEILING: u64 = 349_500;
 
 pub(crate) fn run(words: &[String]) -> Result<()> {
     let mut args = Args::new(words);
