@@ -184,7 +184,8 @@ impl<H: Host> Engine<H> {
         {
             let mut phase = self.phase.borrow_mut();
             phase.stuck = stuck(report.halted);
-            phase.oldest = report.oldest;
+            // A storage that fails may not say it; what was known of what waits is still so, and does not begin anew.
+            phase.oldest = report.oldest.or(phase.oldest);
         }
         self.show_status();
         if matches!(&result, Ok(CycleEnd { halt: Some(Halt::Auth), .. })) {
@@ -392,7 +393,7 @@ impl<H: Host> Engine<H> {
             phase.connected = Some(halt.as_ref().is_none_or(Halt::is_answer));
             phase.halt = halt;
             phase.stuck = stuck(report.halted);
-            phase.oldest = report.oldest;
+            phase.oldest = report.oldest.or(phase.oldest);
             phase.last_cycle = Some(report.clone());
             phase.syncing = false;
         }

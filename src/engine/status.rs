@@ -91,7 +91,7 @@ pub struct OutboxCounts {
     pub parked: u64,
     /// User data in all of them.
     pub bytes: u64,
-    /// When the eldest of them was written, in milliseconds since 1970 by this device's clock.
+    /// When the eldest of them was written, in milliseconds since 1970 by the clock of stamps (R20).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub oldest: Option<u64>,
 }
@@ -146,7 +146,7 @@ impl<H: Host> Engine<H> {
             phase.since = (Some(kind), now);
         }
         let Counts { pending, in_flight, parked, blocked, bytes, conflicts, .. } = meta.counts;
-        let oldest = phase.oldest.filter(|_| meta.counts.has_rows()).map(|at| at.0);
+        let oldest = phase.oldest.filter(|_| meta.counts.in_outbox() > 0).map(|at| at.0);
         Status {
             kind,
             reason,

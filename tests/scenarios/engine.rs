@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use holdfast::engine::{Event, StatusKind, Verdict};
+use holdfast::engine::{CycleReport, Event, StatusKind, Verdict, halted_as};
 use holdfast::model::{Choice, Code, EntityKey, Halt, Millis, Strategy};
 use holdfast::plan::resolve::Dependents;
 use holdfast::plan::write::Action;
@@ -50,6 +50,17 @@ fn what_this_device_cannot_send_is_stalled() {
     let disk = world.disk();
     let again = World::on(disk, Strategy::Manual);
     assert_eq!(again.engine.status().outbox.oldest, Some(written), "after a restart");
+    // Another tab hears the leader's report; one that could not tell the eldest takes nothing back.
+    let halted = halted_as("storage-timeout");
+    again.engine.heard_cycle(CycleReport { halted, ..CycleReport::default() });
+    let status = again.engine.status();
+    assert_eq!((status.kind, status.reason), (StatusKind::Stalled, halted));
+    assert_eq!(status.outbox.oldest, Some(written));
+    again
+        .engine
+        .heard_cycle(CycleReport { halted: halted_as("deposed"), ..CycleReport::default() });
+    assert_ne!(again.engine.status().kind, StatusKind::Stalled, "another leads by now");
+    assert_eq!(halted_as("nonsense"), None);
     world.engine.host().shelf.aborts.borrow_mut().clear();
     world.drains();
     world.runs_for(1_000);
